@@ -1,0 +1,71 @@
+"""What a step was made from: digests that say whether it has to run again.
+
+A step's stamp is ``<run folder>/stamps/<step>.json``: the digests of all that went in and of all that came out. It is
+written last, so a step that was killed has no stamp. Time, machine and tool versions never enter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from trigger_ml.artifact import digest_path, read_json, write_json
+from trigger_ml.errors import ArtifactError
+
+
+def stamp(folder: Path, step: str, inputs: Mapping[str, str], outputs: Iterable[str]) -> dict[str, str]:
+    """Record that ``step`` is done; return the digests of its outputs.
+
+    Args:
+        folder: the run folder.
+        step: e.g. ``train``.
+        inputs: name -> digest of everything the step depends on: sections of the spec, outputs of earlier steps.
+        outputs: files and folders that the step wrote, relative to ``folder``.
+
+    Raises:
+        ArtifactError: if an output is missing.
+    """
+    made = {name: digest_path(folder / name) for name in outputs}
+    write_json(_path(folder, step), {"inputs": dict(inputs), "outputs": made})
+    return made
+
+
+def why_stale(folder: Path, step: str, inputs: Mapping[str, str]) -> str | None:
+    """Why ``step`` must run (again), in a few words; None if what it would make is already there, unchanged."""
+    try:
+        recorded = read_json(_path(folder, step))
+        before, made = dict(recorded["inputs"]), dict(recorded["outputs"])
+    except (ArtifactError, KeyError, TypeError, ValueError):
+        return "not done yet"
+    changed = sorted(name for name in {*before, *inputs} if before.get(name) != inputs.get(name))
+    if changed:
+        return f"{', '.join(changed)} changed"
+    for name, digest in made.items():
+        try:
+            if digest_path(folder / name) != digest:
+                return f"{name} was edited"
+        except ArtifactError:
+            return f"{name} is missing or damaged"
+    return None
+
+
+def is_fresh(folder: Path, step: str, inputs: Mapping[str, str]) -> bool:
+    """True if ``step`` ran to its end on exactly these inputs and its outputs are unchanged."""
+    return why_stale(folder, step, inputs) is None
+
+
+def outputs_of(folder: Path, step: str) -> dict[str, str]:
+    """Output name -> digest as ``step`` left them.
+
+    Raises:
+        ArtifactError: if the step isn't done.
+    """
+    path = _path(folder, step)
+    try:
+        return dict(read_json(path)["outputs"])
+    except (ArtifactError, KeyError, TypeError, ValueError):
+        raise ArtifactError(f"{folder} holds no finished {step}: run `trigger-ml {step}` first") from None
+
+
+def _path(folder: Path, step: str) -> Path:
+    return folder / "stamps" / f"{step}.json"
