@@ -251,7 +251,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
     except OSError as error:
         raise _unreadable(path, error) from None
-    except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtifactError(f"{path} is damaged ({error}): {_REMAKE}") from None
 
 
@@ -282,7 +282,7 @@ def save(path: Path, kind: str, version: int, content: Json, arrays: Arrays | No
 
     The JSON is written last and holds the digest of both, so that a pair from two different runs is never accepted.
     """
-    digest = _digest(kind, version, content, arrays or {})
+    digest = content_digest(kind, version, content, arrays or {})
     if arrays:
         write_npz(path.with_suffix(".npz"), arrays)
     envelope = {"kind": kind, "version": version, "digest": digest, "arrays": sorted(arrays or {}), "content": content}
@@ -315,7 +315,7 @@ def load(path: Path, kind: str, version: int, upgrades: Mapping[int, Upgrade] | 
             f"{path} is a {kind} of version {found}, this trigger_ml reads up to version {version}: "
             f"use the trigger_ml that wrote it, or {_REMAKE}"
         )
-    digest = _digest(kind, found, content, arrays)
+    digest = content_digest(kind, found, content, arrays)
     if digest != envelope["digest"] or sorted(arrays) != envelope["arrays"]:
         raise ArtifactError(f"{path} or its npz was changed after it was written (the digest differs): {_REMAKE}")
     for step in range(found, version):
@@ -323,5 +323,6 @@ def load(path: Path, kind: str, version: int, upgrades: Mapping[int, Upgrade] | 
     return Artifact(content, arrays, digest)
 
 
-def _digest(kind: str, version: int, content: Json, arrays: Arrays) -> str:
+def content_digest(kind: str, version: int, content: Json, arrays: Arrays) -> str:
+    """sha256 (hexadecimal) of an artifact's meaning: kind, version, JSON content and arrays."""
     return digest_json({"kind": kind, "version": version, "content": content, "arrays": digest_arrays(arrays)})

@@ -23,7 +23,7 @@ Integers = NDArray[Any]
 """An array of int64, or of Python ints (dtype object) where 64 bits are not enough."""
 
 MAX_WIDTH = 62
-MAX_FRAC = 256
+MAX_FRAC = 62
 
 
 class Rounding(str, Enum):
@@ -69,7 +69,7 @@ class Fixed:
     (-128, 127)
 
     Raises:
-        GraphError: a width outside 0...62 or a fraction outside -256...256.
+        GraphError: a width outside 0...62 or a fraction outside -62...62.
     """
 
     signed: bool
@@ -110,7 +110,7 @@ class Fixed:
         ap_fixed<5,5>
         """
         signed = lo < 0
-        width = max(int(hi).bit_length(), (-int(lo) - 1).bit_length() if signed else 0)
+        width = max(max(int(hi), 0).bit_length(), (-int(lo) - 1).bit_length() if signed else 0)
         return Fixed(signed, max(width + signed, 1), frac)
 
 

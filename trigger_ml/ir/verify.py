@@ -47,6 +47,8 @@ def verify(graph: Graph) -> None:
     for o in graph.outputs:
         if o not in seen:
             raise GraphError(f"output {o!r} is no node of the graph")
+        if isinstance(graph.by_name[o].op, ops.Input):
+            raise GraphError(f"output {o!r} is a port: an output has to be computed")
     if len(set(graph.outputs)) != len(graph.outputs):
         raise GraphError("an output is named twice")
     bounds(graph)

@@ -1,0 +1,77 @@
+"""The ONNX engine equals the golden interpreter, bit for bit, in both of its models and at every optimisation level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trigger_ml.errors import Mismatch, Unsupported
+from trigger_ml.fixed import Fixed
+from trigger_ml.fuzz import random_events, random_graph
+from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.interpret import interpret
+from trigger_ml.spec import Target
+
+onnx_engine = pytest.importorskip("trigger_ml.backends.onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+def differing(graph: Graph, folder: Path, count: int, seed: int) -> int:
+    feed = random_events(graph, count, seed)
+    golden = interpret(graph, feed)
+    got = onnx_engine.simulate(folder, graph, feed)
+    return sum(int((got[o] != golden[o]).sum()) for o in graph.outputs)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_graphs_have_no_differing_event(seed: int, tmp_path: Path) -> None:
+    g = random_graph(seed)
+    try:
+        onnx_engine.check(g, Target())
+    except Unsupported:
+        assert max(t.peak for t in bounds(g).values()) >= 1 << 52
+        return
+    onnx_engine.build(g, tmp_path / "onnx", Target())
+    assert differing(g, tmp_path / "onnx", 2000, seed) == 0
+
+
+@pytest.mark.parametrize("level", ["ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"])
+def test_integer_ports_and_optimisation_levels_agree(level: str, tmp_path: Path) -> None:
+    for seed in range(8):
+        g = random_graph(seed)
+        onnx_engine.build(g, tmp_path / str(seed), Target())
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        path = str(tmp_path / str(seed) / onnx_engine.INT_MODEL)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        feed = random_events(g, 300, seed)
+        kinds = {i.name: np.int32 if "int32" in i.type else np.int64 for i in session.get_inputs()}
+        got = session.run(list(g.outputs), {k: v.astype(kinds[k]) for k, v in feed.items()})
+        for name, y in zip(g.outputs, got, strict=True):
+            assert np.array_equal(y, interpret(g, feed)[name])
+
+
+def test_beyond_float64_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.input((2,), Fixed(True, 40, 0))
+    g = b.graph(b.affine(x, [[1 << 14], [1]], [0], 0))
+    with pytest.raises(Unsupported, match="'affine' may reach 5"):
+        onnx_engine.build(g, tmp_path / "onnx", Target())
+    assert not (tmp_path / "onnx").exists()
+
+
+def test_a_model_of_another_graph_is_refused(tmp_path: Path) -> None:
+    onnx_engine.build(random_graph(1), tmp_path / "onnx", Target())
+    g = random_graph(2)
+    with pytest.raises(Mismatch, match="build it again"):
+        onnx_engine.simulate(tmp_path / "onnx", g, random_events(g, 5, 0))
+
+
+def test_two_builds_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        onnx_engine.build(random_graph(5), tmp_path / name, Target())
+    for file in (onnx_engine.INT_MODEL, onnx_engine.FLOAT_MODEL):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
