@@ -1,0 +1,335 @@
+"""What the user asks for: one strict TOML file, read into frozen values.
+
+Unknown keys, wrong types and values out of range are refused with one sentence that says what is valid. Every default
+is written here, and a value equal to its default gives the same digest whether it is spelled out or not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import tomllib
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trigger_ml.errors import SpecError
+from trigger_ml.fields import limited, settle, show
+
+ORBIT_HZ = 11_245.5
+"""Revolution frequency of the LHC, in Hz (26,658.883 m at the speed of light)."""
+
+BUNCH_PLACES = 3564
+"""25 ns places for bunches in one LHC orbit."""
+
+
+_NAME = "[a-z][a-z0-9_]{0,63}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """Checks its own fields, however it was constructed."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            if field.name in _SECTIONS:
+                continue
+            where = f"[{_title(type(self))}] {field.name}" if type(self) is not Spec else field.name
+            value = settle(getattr(self, field.name), hints[field.name], field.metadata["limits"], where)
+            object.__setattr__(self, field.name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleChoice(_Section):
+    """The events."""
+
+    name: str = limited("module in `trigger_ml/samples`", default="l1_objects", pattern=_NAME)
+    variant: str = limited("which events of that sample", default="zero_bias", pattern=_NAME)
+    path: str = limited(
+        "folder or file with other events; empty: the events that are shipped", default="", length=(0, 4096)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(_Section):
+    """The network and the score that it computes."""
+
+    family: str = limited("module in `trigger_ml/families`", pattern=_NAME)
+    frontend: str = limited(
+        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths) or qkeras", pattern=_NAME
+    )
+    score: Literal["rz", "mu2", "dkl", "distilled", "reconstruction"] = limited(
+        "rz: sum of mu^2/sigma^2; mu2: sum of mu^2; dkl: Kullback-Leibler divergence from N(0, 1); "
+        "distilled: a student of the reconstruction error; reconstruction: the error itself, decoder included"
+    )
+    hidden: tuple[int, ...] = limited("nodes of each hidden layer, input side first", 1, 4096, length=(1, 16))
+    latent: int = limited("dimensions of the latent space", 1, 256, default=3)
+    beta: float = limited("weight of the KL term in the float loss; 0: a plain autoencoder", 0, 100, default=0.0)
+    bits: int | None = limited(
+        "bits of every weight and activation, for frontends with uniform bits", 2, 16, default=None
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.score in ("rz", "dkl") and self.beta == 0:
+            raise SpecError(f'[model] beta is 0, but the score "{self.score}" needs a variance: give a beta above 0')
+        if self.frontend == "qkeras" and self.bits is None:
+            raise SpecError("[model] bits is missing: the frontend qkeras needs it, from 2 to 16")
+        if self.frontend == "hgq" and self.bits is not None:
+            raise SpecError("[model] bits has no meaning for the frontend hgq, which trains every width: take it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(_Section):
+    """How long and how hard."""
+
+    float_epochs: int = limited("epochs of the float network (teacher or VAE)", 1, 10_000, default=25)
+    epochs: int = limited(
+        "epochs of quantization-aware training; the EBOPs ramp where there is one", 1, 10_000, default=20
+    )
+    fine_tune_epochs: int = limited("epochs after the ramp with frozen bit widths", 0, 10_000, default=10)
+    batch: int = limited("events a step", 1, 1_000_000, default=512)
+    learning_rate: float = limited("Adam's step", 0, 1, default=5e-3, open_low=True)
+    ebops_beta: tuple[float, ...] = limited(
+        "weight of EBOPs in the loss, from and to, on a logarithmic ramp",
+        0,
+        1,
+        default=(1e-7, 1e-4),
+        open_low=True,
+        length=(2, 2),
+    )
+    ebops_target: int | None = limited(
+        "EBOPs at which the ramp's snapshot is taken; none: its end", 1, 10**9, default=None
+    )
+    teachers: int = limited("float networks whose mean the student learns", 1, 32, default=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ebops_beta[0] > self.ebops_beta[1]:
+            raise SpecError(
+                f"[train] ebops_beta falls from {self.ebops_beta[0]:g} to {self.ebops_beta[1]:g}: give [low, high]"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target(_Section):
+    """The device and how the network is laid out on it."""
+
+    part: str = limited("AMD part number", default="xcvu13p-flga2577-2-e", pattern=r"xc[a-z0-9]+(-[a-z0-9]+)*")
+    clock_ns: float = limited("clock period", 0.5, 100, default=5.0)
+    reuse_factor: int = limited("multiplications that share one multiplier", 1, 65_536, default=1)
+    strategy: Literal["latency", "distributed_arithmetic"] = limited("hls4ml's strategy", default="latency")
+    hls_backend: Literal["Vitis", "Vivado"] = limited("hls4ml's backend", default="Vitis")
+    io_type: Literal["io_parallel"] = limited("hls4ml's interface", default="io_parallel")
+    cut_ns: float | None = limited(
+        "delay after which the RTL gets a register; none: the backend chooses", 0.1, 100, default=None
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.strategy == "distributed_arithmetic" and self.reuse_factor != 1:
+            raise SpecError(
+                f"[target] reuse_factor is {self.reuse_factor}, "
+                "but distributed_arithmetic has no multipliers to share: give 1"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engines(_Section):
+    """Events on which each engine is compared with the golden interpreter; 0 leaves it out, and the report says so."""
+
+    hls4ml: int = limited("C simulation of the HLS project", 0, 10**9, default=20_000)
+    verilog: int = limited("Verilog in Verilator, one event a clock", 0, 10**9, default=100_000)
+    second: int = limited("the same Verilog in a second simulator, Icarus", 0, 10**9, default=1_000)
+    vhdl: int = limited("VHDL in GHDL", 0, 10**9, default=0)
+    onnx: int = limited("exact ONNX in ONNX Runtime", 0, 10**9, default=1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(_Section):
+    """What the firmware may cost; a quantity without a limit is reported and not judged."""
+
+    lut: int | None = limited("look-up tables", 0, 10**8, default=None)
+    ff: int | None = limited("flip-flops", 0, 10**8, default=None)
+    dsp: int | None = limited("DSP blocks", 0, 10**6, default=None)
+    bram: int | None = limited("block RAMs of 36 kbit", 0, 10**6, default=None)
+    latency_ns: float | None = limited(
+        "first input word to last output word, I/O registers included", 0, 10**6, default=None, open_low=True
+    )
+    latency_cycles: int | None = limited("the same, in clock cycles", 1, 10**6, default=None)
+    initiation_interval: int | None = limited("clock cycles from one event to the next", 1, 10**6, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Physics(_Section):
+    """The filling scheme and the working points."""
+
+    bunches: int = limited("colliding bunches in an orbit of 3564 places", 1, BUNCH_PLACES, default=2760)
+    rate_khz: float = limited(
+        "trigger rate of the working point, in kHz", 0, BUNCH_PLACES * ORBIT_HZ / 1e3, default=10.0, open_low=True
+    )
+    fpr: tuple[float, ...] = limited(
+        "false positive rates at which TPR is quoted", 0, 1, default=(1e-5, 1e-4, 1e-3), open_low=True
+    )
+    bootstrap: int = limited("resamplings behind an interval", 20, 100_000, default=200)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        crossings_khz = self.bunches * ORBIT_HZ / 1e3
+        if self.rate_khz >= crossings_khz:
+            raise SpecError(
+                f"[physics] rate_khz is {self.rate_khz:g}, "
+                f"but {self.bunches} bunches cross at {crossings_khz:.0f} kHz: give less"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec(_Section):
+    """All that a run depends on."""
+
+    name: str = limited("of the model, its folders and its Verilog and C++ modules", pattern=_NAME)
+    seed: int = limited("the only source of randomness", 0, 2**31 - 1, default=1)
+    sample: SampleChoice = dataclasses.field(default_factory=SampleChoice)
+    model: Model
+    train: Train = dataclasses.field(default_factory=Train)
+    target: Target = dataclasses.field(default_factory=Target)
+    engines: Engines = dataclasses.field(default_factory=Engines)
+    budget: Budget = dataclasses.field(default_factory=Budget)
+    physics: Physics = dataclasses.field(default_factory=Physics)
+
+    def digest(self, *parts: str) -> str:
+        """sha256 (hexadecimal) of some parts (``"seed"``, ``"train"``, ``"engines.onnx"`` ...), or of everything.
+
+        Raises:
+            SpecError: if there is no such part.
+        """
+        content = dataclasses.asdict(self)
+        chosen = {part: _pick(content, part) for part in parts} if parts else content
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+_SECTIONS: dict[str, type[_Section]] = {
+    "sample": SampleChoice,
+    "model": Model,
+    "train": Train,
+    "target": Target,
+    "engines": Engines,
+    "budget": Budget,
+    "physics": Physics,
+}
+
+
+def load(path: Path) -> Spec:
+    """Read a spec file.
+
+    Raises:
+        SpecError: if it is missing, isn't TOML, or a key or value is not valid.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path} does not exist: give the path of a spec.toml") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path} is a folder: give the path of a spec.toml") from None
+    except UnicodeDecodeError:
+        raise SpecError(f"{path} is not UTF-8 text: give the path of a spec.toml") from None
+    except OSError as error:
+        raise SpecError(f"{path} can't be read ({error.strerror}): check its permissions") from None
+    try:
+        return parse(text)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+
+
+def parse(text: str) -> Spec:
+    """Read the text of a spec file.
+
+    Raises:
+        SpecError: if it isn't TOML, or a key or value is not valid.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"not TOML: {error}") from None
+    spec: Spec = _build(Spec, table)
+    return spec
+
+
+def _build(section: type[Any], table: dict[str, Any]) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(section)}
+    for key in table:
+        if key not in fields:
+            raise SpecError(_unknown(section, key, fields))
+    for key, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and key not in table:
+            raise SpecError(_missing(section, key, field))
+    if section is not Spec:
+        return section(**table)
+    inner = dict(table)
+    for key, kind in _SECTIONS.items():
+        if key in inner:
+            if not isinstance(inner[key], dict):
+                raise SpecError(f"{key} is {show(inner[key])}: it must be a table, [{key}]")
+            inner[key] = _build(kind, inner[key])
+    return Spec(**inner)
+
+
+def _title(section: type[_Section]) -> str:
+    return next(name for name, kind in _SECTIONS.items() if kind is section)
+
+
+def _unknown(section: type[_Section], key: str, valid: typing.Iterable[str]) -> str:
+    valid = tuple(valid)
+    close = difflib.get_close_matches(key, valid, n=1)
+    hint = f'did you mean "{close[0]}"? ' if close else ""
+    where = "the top level takes" if section is Spec else f"[{_title(section)}] takes"
+    what = f'unknown key "{key}"' if section is Spec else f'unknown key "{key}" in [{_title(section)}]'
+    return f"{what}: {hint}{where} {', '.join(valid)}"
+
+
+def _missing(section: type[_Section], key: str, field: dataclasses.Field[Any]) -> str:
+    if key in _SECTIONS:
+        return f"the table [{key}] is missing: give at least {', '.join(_required(_SECTIONS[key]))}"
+    where = key if section is Spec else f"[{_title(section)}] {key}"
+    return f"{where} is missing: give {field.metadata['doc']}"
+
+
+def _required(section: type[_Section]) -> list[str]:
+    return [field.name for field in dataclasses.fields(section) if field.default is dataclasses.MISSING]
+
+
+def _pick(content: dict[str, Any], part: str) -> Any:
+    value: Any = content
+    for key in part.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise SpecError(f'a spec has no part "{part}": its parts are {", ".join(content)}')
+        value = value[key]
+    return value
+
+
+def reference() -> str:
+    """The table of every key, its default and its meaning, in Markdown: the text of ``docs/spec.md``."""
+    lines = []
+    for title, section in (("", Spec), *_SECTIONS.items()):
+        lines += [f"## `[{title}]`" if title else "## Top level", "", *_rows(section), ""]
+    return "\n".join(lines)
+
+
+def _rows(section: type[_Section]) -> list[str]:
+    rows = [str(section.__doc__), "", "| key | default | meaning |", "|---|---|---|"]
+    for field in dataclasses.fields(section):
+        if field.name not in _SECTIONS:
+            default = "required" if field.default is dataclasses.MISSING else f"`{_toml(field.default)}`"
+            rows.append(f"| `{field.name}` | {default} | {field.metadata['doc']} |")
+    return rows
+
+
+def _toml(value: Any) -> str:
+    if value is None:
+        return "none"
+    return json.dumps(value)
