@@ -7,6 +7,7 @@ with an entry point in the group ``trigger_ml.backends``; names of this package 
 from __future__ import annotations
 
 import difflib
+import re
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +16,10 @@ from trigger_ml.errors import SpecError
 
 KINDS: dict[str, str] = {
     "samples": "load",
-    "families": "",
-    "frontends": "",
-    "backends": "",
-    "estimators": "",
+    "families": "float_score",
+    "frontends": "freeze",
+    "backends": "simulate",
+    "estimators": "estimate",
 }
 """Kind of plugin -> the function that makes a module one; the package may hold other modules beside them."""
 
@@ -67,11 +68,9 @@ def _name(source: Path) -> str:
 
 
 def _defines(source: Path, function: str) -> bool:
-    """True if the text of ``source`` defines or imports ``function`` at module level."""
-    if not function:
-        return True
-    text = source.read_text("utf-8")
-    return f"\ndef {function}(" in text or (source.name == "__init__.py" and f'"{function}"' in text)
+    """True if the text of ``source`` defines ``function`` at module level, or imports it."""
+    pattern = rf"^(def {function}\(|from .* import .*\b{function}\b|    {function},$)"
+    return re.search(pattern, source.read_text("utf-8"), re.MULTILINE) is not None
 
 
 def _entry_points(kind: str) -> tuple[metadata.EntryPoint, ...]:

@@ -1,0 +1,240 @@
+"""The command line: each verb reads one thing and writes the next; the exit code is the verdict.
+
+Exit codes: 0 done and PASS, 1 two engines differ, 2 over budget, 3 bad input, 4 a tool is missing or failed,
+5 an engine can't realise the graph, 70 a fault of trigger_ml itself, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trigger_ml import __version__
+from trigger_ml.errors import TriggerError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="trigger-ml",
+    help="From collision events to bit-exact trigger firmware.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+SpecPath = Annotated[Path, typer.Argument(help="A spec.toml, or the folder of a model.", show_default=False)]
+RunPath = Annotated[
+    Path, typer.Argument(help="A run folder, a spec.toml or the folder of a model.", show_default=False)
+]
+Out = Annotated[Path, typer.Option(help="Where run folders are made; each is named after its model.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+_PROJECTS = Path("hls_projects")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is being done, in detail.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"trigger-ml {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
+
+
+@app.command()
+def run(spec: SpecPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Do the whole flow, from events to report.
+
+    Steps whose inputs have not changed are not done again; a run that was stopped goes on where it was.
+    """
+    from trigger_ml import pipeline
+
+    _give(pipeline.run(spec, _console(), out), as_json)
+
+
+@app.command()
+def sample(
+    spec: SpecPath,
+    out: Out = _PROJECTS,
+    make: Annotated[Path | None, typer.Option(help="Make new events with Pythia 8 into this folder.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make events.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Check the events of a spec, or make new ones."""
+    from trigger_ml import pipeline
+
+    _give(pipeline.sample(spec, _console(), out, make, workers), as_json)
+
+
+@app.command()
+def train(spec: SpecPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Train the quantized network."""
+    from trigger_ml import pipeline
+
+    _give(pipeline.train(spec, _console(), out), as_json)
+
+
+@app.command()
+def convert(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Turn the trained network into integers."""
+    from trigger_ml import pipeline
+
+    _give(pipeline.convert(where, _console(), out), as_json)
+
+
+@app.command()
+def build(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Write the HLS project, Verilog, VHDL and ONNX.
+
+    What simulates them is compiled too.
+    """
+    from trigger_ml import pipeline
+
+    _give(pipeline.build(where, _console(), out), as_json)
+
+
+@app.command()
+def validate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Compare every engine, bit by bit.
+
+    The golden interpreter says what is right. Exit code 1 if an engine differs.
+    """
+    from trigger_ml import pipeline
+
+    _give(pipeline.validate(where, _console(), out), as_json)
+
+
+@app.command()
+def estimate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Compare the cost with the budget.
+
+    Exit code 2 if over.
+    """
+    from trigger_ml import pipeline
+
+    _give(pipeline.estimate(where, _console(), out), as_json)
+
+
+@app.command()
+def report(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Write report.html and report.json."""
+    from trigger_ml import pipeline
+
+    _give(pipeline.report(where, _console(), out), as_json)
+
+
+@app.command()
+def inspect(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+    """Show a run or model: spec, graph, what is done."""
+    from trigger_ml import pipeline
+
+    _give(pipeline.inspect(where, _console(), out), as_json)
+
+
+@app.command(name="list")
+def list_(
+    models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"), as_json: AsJson = False
+) -> None:
+    """List what a spec can name, and the models."""
+    from trigger_ml import doctor as house
+
+    found = house.catalogue(models)
+    if as_json:
+        _give(found, as_json)
+    else:
+        for kind, names in found.items():
+            typer.echo(f"{kind + ':':<12}{', '.join(names) or 'none'}")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show every tool and package, and how to get it."""
+    from dataclasses import asdict
+
+    from trigger_ml import doctor as house
+
+    findings = house.examine()
+    if as_json:
+        _give([asdict(finding) for finding in findings], as_json)
+    else:
+        _table([_row(finding) for finding in findings])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return its exit code. Errors are one line on standard error.
+
+    With ``TRIGGER_ML_DEBUG=1`` in the environment an error is raised instead, with its traceback.
+    """
+    try:
+        code = app(argv, prog_name="trigger-ml", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; the same command goes on from here", 130)
+    except Exception as error:
+        if os.environ.get("TRIGGER_ML_DEBUG") == "1":
+            raise
+        return _explain(error)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong in one line; return the exit code."""
+    if isinstance(error, TriggerError):
+        return _fail(str(error), error.exit_code)
+    if hasattr(error, "format_message"):  # a mistake on the command line, as typer reports it
+        message = str(error.format_message())
+        return _fail(f"{message.rstrip('.')}: see trigger-ml --help", 3) if message else 3
+    if isinstance(error, OSError) and error.strerror:
+        return _fail(f"{error.filename or 'a file'}: {error.strerror}", 3)
+    return _fail(f"a fault of trigger-ml: {type(error).__name__}: {error} (TRIGGER_ML_DEBUG=1 shows where)", 70)
+
+
+def _fail(sentence: str, code: int) -> int:
+    typer.echo(f"trigger-ml: {' '.join(sentence.split())}", err=True)
+    return code
+
+
+def _console() -> Console:
+    """Progress and tables go to standard error, so that standard output holds results only."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _give(result: Mapping[str, Any] | list[Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result, indent=1, sort_keys=True, allow_nan=False))
+
+
+def _row(finding: Any) -> tuple[str, ...]:
+    version = "missing" if finding.version is None else finding.version or "found"
+    other = finding.version and finding.tested not in (None, finding.version)
+    return finding.name, f"{version} (tested: {finding.tested})" if other else version, finding.enables, finding.get
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("tool", "version", "enables", "how to get it", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row), style="dim" if row[1] == "missing" else None)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
