@@ -221,7 +221,7 @@ def _requant(w: _Writer, node: Node, parts: list[Tensor], t: Tensor) -> None:
     if op.overflow is Overflow.SAT_SYM:
         low = np.where(f.signed == 1, -high, low)
     if np.any((ends[0] < low) | (ends[1] > high)):
-        y = _overflowed(w, y, op.overflow, low.astype(np.float64), high.astype(np.float64), k)
+        y = _overflowed(w, y, op.overflow, np.asarray(low, np.float64), np.asarray(high, np.float64), k)
     lift = np.where(f.width > 0, np.exp2((f.step - f.frac).astype(np.float64)), 0.0)
     if np.any(lift != 1):
         y = w.op("Mul", [y, w.const(lift, k)])

@@ -85,6 +85,10 @@ class Builder:
         self._nodes.append(Node(name, op, inputs))
         return name
 
+    def draft(self) -> Graph:
+        """The nodes so far, without outputs and not verified: to ask for their bounds."""
+        return Graph(tuple(self._nodes), ())
+
     def graph(self, *outputs: str, meta: Meta | None = None) -> Graph:
         """The finished graph, verified."""
         from trigger_ml.ir.verify import verify
