@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 import types
@@ -79,7 +80,7 @@ def _settle_list(value: Any, item: Any, limits: Limits, where: str) -> tuple[Any
     low, high = limits.length
     if not low <= len(value) <= high:
         span = f"{low}" if low == high else f"{low} to {high}"
-        raise SpecError(f"{where} has {len(value)} values: it must have {span}")
+        raise SpecError(f"{where} must have {span} values, not {len(value)}")
     return tuple(_settle_number(number, item, limits, f"{where}[{i}]") for i, number in enumerate(value))
 
 
@@ -110,5 +111,5 @@ _ARTICLE = {int: "a", float: "a"}
 
 def show(value: Any) -> str:
     """A value as it stands in TOML, shortened to 60 characters."""
-    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    text = json.dumps(value) if isinstance(value, (str, bool)) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -36,7 +36,7 @@ class _Section:
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
-            if field.name in _SECTIONS:
+            if field.name in SECTIONS:
                 continue
             where = f"[{_title(type(self))}] {field.name}" if type(self) is not Spec else field.name
             value = settle(getattr(self, field.name), hints[field.name], field.metadata["limits"], where)
@@ -49,9 +49,7 @@ class SampleChoice(_Section):
 
     name: str = limited("module in `trigger_ml/samples`", default="l1_objects", pattern=_NAME)
     variant: str = limited("which events of that sample", default="zero_bias", pattern=_NAME)
-    path: str = limited(
-        "folder or file with other events; empty: the events that are shipped", default="", length=(0, 4096)
-    )
+    path: str = limited("folder or file with other events; empty: the events that are shipped", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +181,7 @@ class Physics(_Section):
         if self.rate_khz >= crossings_khz:
             raise SpecError(
                 f"[physics] rate_khz is {self.rate_khz:g}, "
-                f"but {self.bunches} bunches cross at {crossings_khz:.0f} kHz: give less"
+                f"but with bunches = {self.bunches} they cross at {crossings_khz:.0f} kHz: give less"
             )
 
 
@@ -191,7 +189,7 @@ class Physics(_Section):
 class Spec(_Section):
     """All that a run depends on."""
 
-    name: str = limited("of the model, its folders and its Verilog and C++ modules", pattern=_NAME)
+    name: str = limited("name of the model, its folders and its Verilog and C++ modules", pattern=_NAME)
     seed: int = limited("the only source of randomness", 0, 2**31 - 1, default=1)
     sample: SampleChoice = dataclasses.field(default_factory=SampleChoice)
     model: Model
@@ -212,7 +210,7 @@ class Spec(_Section):
         return hashlib.sha256(json.dumps(chosen, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-_SECTIONS: dict[str, type[_Section]] = {
+SECTIONS: dict[str, type[_Section]] = {
     "sample": SampleChoice,
     "model": Model,
     "train": Train,
@@ -221,6 +219,7 @@ _SECTIONS: dict[str, type[_Section]] = {
     "budget": Budget,
     "physics": Physics,
 }
+"""Table of the file -> what it is read into."""
 
 
 def load(path: Path) -> Spec:
@@ -271,7 +270,7 @@ def _build(section: type[Any], table: dict[str, Any]) -> Any:
     if section is not Spec:
         return section(**table)
     inner = dict(table)
-    for key, kind in _SECTIONS.items():
+    for key, kind in SECTIONS.items():
         if key in inner:
             if not isinstance(inner[key], dict):
                 raise SpecError(f"{key} is {show(inner[key])}: it must be a table, [{key}]")
@@ -280,7 +279,7 @@ def _build(section: type[Any], table: dict[str, Any]) -> Any:
 
 
 def _title(section: type[_Section]) -> str:
-    return next(name for name, kind in _SECTIONS.items() if kind is section)
+    return next(name for name, kind in SECTIONS.items() if kind is section)
 
 
 def _unknown(section: type[_Section], key: str, valid: typing.Iterable[str]) -> str:
@@ -288,15 +287,15 @@ def _unknown(section: type[_Section], key: str, valid: typing.Iterable[str]) -> 
     close = difflib.get_close_matches(key, valid, n=1)
     hint = f'did you mean "{close[0]}"? ' if close else ""
     where = "the top level takes" if section is Spec else f"[{_title(section)}] takes"
-    what = f'unknown key "{key}"' if section is Spec else f'unknown key "{key}" in [{_title(section)}]'
+    what = f"unknown key {show(key)}" + ("" if section is Spec else f" in [{_title(section)}]")
     return f"{what}: {hint}{where} {', '.join(valid)}"
 
 
 def _missing(section: type[_Section], key: str, field: dataclasses.Field[Any]) -> str:
-    if key in _SECTIONS:
-        return f"the table [{key}] is missing: give at least {', '.join(_required(_SECTIONS[key]))}"
+    if key in SECTIONS:
+        return f"the table [{key}] is missing: give at least {', '.join(_required(SECTIONS[key]))}"
     where = key if section is Spec else f"[{_title(section)}] {key}"
-    return f"{where} is missing: give {field.metadata['doc']}"
+    return f"{where} is missing: add it ({field.metadata['doc']})"
 
 
 def _required(section: type[_Section]) -> list[str]:
@@ -315,7 +314,7 @@ def _pick(content: dict[str, Any], part: str) -> Any:
 def reference() -> str:
     """The table of every key, its default and its meaning, in Markdown: the text of ``docs/spec.md``."""
     lines = []
-    for title, section in (("", Spec), *_SECTIONS.items()):
+    for title, section in (("", Spec), *SECTIONS.items()):
         lines += [f"## `[{title}]`" if title else "## Top level", "", *_rows(section), ""]
     return "\n".join(lines)
 
@@ -323,7 +322,7 @@ def reference() -> str:
 def _rows(section: type[_Section]) -> list[str]:
     rows = [str(section.__doc__), "", "| key | default | meaning |", "|---|---|---|"]
     for field in dataclasses.fields(section):
-        if field.name not in _SECTIONS:
+        if field.name not in SECTIONS:
             default = "required" if field.default is dataclasses.MISSING else f"`{_toml(field.default)}`"
             rows.append(f"| `{field.name}` | {default} | {field.metadata['doc']} |")
     return rows
