@@ -244,15 +244,17 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         ArtifactError: if the file is missing, truncated or damaged.
     """
+    arrays = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ArtifactError(f"{path} is not an npz archive: {_REMAKE}")
-            return {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+            for entry in archive.namelist():
+                member = io.BytesIO(archive.read(entry))
+                arrays[entry.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
     except OSError as error:
         raise _unreadable(path, error) from None
     except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtifactError(f"{path} is damaged ({error}): {_REMAKE}") from None
+    return arrays
 
 
 # -- versioned artifacts ----------------------------------------------------------------------------------------------
