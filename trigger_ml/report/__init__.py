@@ -1,0 +1,1 @@
+"""One page and one JSON file about one run."""
