@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
 from trigger_ml.errors import GraphError
 from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
 from trigger_ml.ir import ops
+
+if TYPE_CHECKING:
+    from trigger_ml.ir.bounds import Tensor
 
 Meta = Mapping[str, str | int | float]
 
@@ -97,12 +101,23 @@ class Builder:
         verify(g)
         return g
 
+    def known(self, name: str) -> Tensor:
+        """Shape, grid and interval of a node built so far."""
+        from trigger_ml.ir.bounds import bounds
+
+        return bounds(Graph(tuple(self._nodes), (name,)))[name]
+
     def input(self, shape: tuple[int, ...], formats: Fixed | Formats, name: str | None = None) -> str:
         """A port."""
         return self.add(ops.Input(tuple(shape), _formats(formats)), name=name)
 
     def requant(
-        self, a: str, formats: Fixed | Formats, rounding: str | Rounding, overflow: str | Overflow, name: str | None = None
+        self,
+        a: str,
+        formats: Fixed | Formats,
+        rounding: str | Rounding,
+        overflow: str | Overflow,
+        name: str | None = None,
     ) -> str:
         """Round and fit; the modes by name, ``"RND"``, ``"SAT"``."""
         return self.add(ops.Requant(_formats(formats), Rounding(rounding), Overflow(overflow)), a, name=name)
@@ -126,7 +141,9 @@ class Builder:
         name: str | None = None,
     ) -> str:
         """A convolution."""
-        return self.add(ops.Conv(ops.integers(w), ops.integers(b), int(frac), tuple(strides), tuple(padding)), a, name=name)
+        return self.add(
+            ops.Conv(ops.integers(w), ops.integers(b), int(frac), tuple(strides), tuple(padding)), a, name=name
+        )
 
     def reduce(self, a: str, how: str, axis: int, name: str | None = None) -> str:
         """A sum or maximum over one axis."""

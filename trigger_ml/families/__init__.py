@@ -1,0 +1,1 @@
+"""Model families: layers from parameters, and the float twin's score; one file each."""

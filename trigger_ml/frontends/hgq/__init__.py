@@ -1,0 +1,120 @@
+"""Training with HGQ2: every weight and activation has its own trained bit width, paid for in EBOPs.
+
+High Granularity Quantization (Sun et al., arXiv:2405.00645). One run raises the price of EBOPs from low to high and
+keeps snapshots on the way; the one at the target is fine-tuned with its bit widths frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+from trigger_ml.artifact import read_npz
+from trigger_ml.errors import SpecError
+from trigger_ml.families import inputs
+from trigger_ml.fixed import Rounding
+from trigger_ml.frontends import loop, plan, result, session
+from trigger_ml.frontends.freezing import freeze as frozen
+from trigger_ml.ir.graph import Graph
+from trigger_ml.samples.dataset import Sample
+from trigger_ml.spec import Spec
+
+if TYPE_CHECKING:
+    from trigger_ml.frontends.hgq.network import Network
+
+__all__ = ["freeze", "train"]
+
+ROUNDING = Rounding.RND
+
+FRONT = (8.0, 4.0, 2.0, 1.41, 1.0, 0.71, 0.5)
+"""Snapshots are taken when EBOPs first fall below these multiples of the target; the ramp ends after the last one."""
+
+
+def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> None:
+    """Train, or resume; write ``trained.npz``, ``float.npz``, ``history.json``, ``selfcheck.npz`` into ``folder``.
+
+    Raises:
+        ToolMissing: if the extra ``train`` is not installed.
+        SpecError: if the latent space collapses, or EBOPs never reach the target.
+    """
+    session.start("hgq")
+    from trigger_ml.frontends.hgq.network import Network
+
+    todo = plan.prepare(spec, sample, folder, console)
+    network = Network(todo, spec.seed)
+    history = _ramp(spec, sample, todo, network, folder / "checkpoints", console)
+    checked = np.concatenate([todo.validation[-result.CHECKED // 2 :], todo.x[-result.CHECKED // 2 :]])
+    outputs = network.predict(inputs.scaled(checked).astype(np.float32))
+    result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING)
+
+
+def freeze(folder: Path, spec: Spec, sample: Sample) -> Graph:
+    """The integer graph of what :func:`train` wrote; numpy only."""
+    return frozen(read_npz(folder / "trained.npz"), spec, sample, ROUNDING)
+
+
+def _ramp(
+    spec: Spec, sample: Sample, todo: plan.Plan, network: Network, folder: Path, console: Console | None
+) -> dict[str, Sequence[loop.Record]]:
+    train, x = spec.train, inputs.scaled(todo.x).astype(np.float32)
+    target = train.ebops_target
+    low, high = train.ebops_beta
+    distance = plan.loss(spec, todo, sample)
+
+    def price(epoch: int) -> None:
+        network.price(low * (high / low) ** (epoch / max(1, train.epochs - 1)))
+
+    ramp = loop.Phase(
+        "ramp", "bit widths", train.epochs, train.batch, lambda epoch: train.learning_rate, spec.seed + 3, todo.key
+    )
+    job = loop.Job(
+        (x, todo.y),
+        lambda noise, xb, yb: network.loss(distance, xb, yb),
+        network.trainable,
+        network.state,
+        price,
+        lambda: {"ebops": network.ebops()},
+        _crossed(target),
+        lambda history: bool(target and history and history[-1]["ebops"] < FRONT[-1] * target),
+    )
+    history = {"ramp": loop.fit(ramp, job, folder, console)}
+    if target is not None:
+        if min(r["ebops"] for r in history["ramp"]) >= target:
+            raise SpecError(
+                f"[train] ebops_target {target} was not reached (EBOPs {history['ramp'][-1]['ebops']:.0f} at the end): "
+                "raise ebops_beta or epochs"
+            )
+        names = (_crossed(target)(history["ramp"][: i + 1]) for i in range(len(history["ramp"])))
+        chosen = next(name for name in names if name is not None and int(name) >= FRONT.index(1.0))
+        loop.restore(folder, ramp, chosen, network.state)
+    network.freeze_bits()
+    network.price(0.0)
+    epochs = train.fine_tune_epochs
+    if epochs:
+        fall = loop.cosine(0.4 * train.learning_rate, epochs)
+        tune = loop.Phase("fine_tune", "fine-tuning", epochs, train.batch, fall, spec.seed + 4, todo.key)
+        job = loop.Job(
+            (x, todo.y),
+            lambda noise, xb, yb: network.loss(distance, xb, yb),
+            network.weights,
+            network.state,
+        )
+        history["fine_tune"] = loop.fit(tune, job, folder, console)
+    return history
+
+
+def _crossed(target: int | None) -> Callable[[Sequence[loop.Record]], str | None]:
+    """Names the snapshot of an epoch that is the first below a multiple of the target: the smallest one's index."""
+
+    def name(history: Sequence[loop.Record]) -> str | None:
+        if target is None:
+            return None
+        before = min((r["ebops"] for r in history[:-1]), default=float("inf"))
+        crossed = [i for i, share in enumerate(FRONT) if history[-1]["ebops"] < share * target <= before]
+        return str(crossed[-1]) if crossed else None
+
+    return name

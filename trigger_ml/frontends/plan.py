@@ -1,0 +1,170 @@
+"""What a quantized network has to learn: the float twin, the targets, and the formats of its outputs.
+
+Both front ends train on the same plan. The quantized network regresses what the float network says, and its score: on
+its own loss under pressure of bits a VAE's encoder falls silent, and the score with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from trigger_ml import plugins
+from trigger_ml.artifact import write_npz
+from trigger_ml.families import inputs
+from trigger_ml.families.dense import Dense, Floats, forward
+from trigger_ml.fixed import Fixed
+from trigger_ml.frontends import teacher
+from trigger_ml.frontends.floatnet import Arrays
+from trigger_ml.frontends.mixing import mixed
+from trigger_ml.samples.dataset import Sample
+from trigger_ml.spec import Spec
+
+Integers = NDArray[np.integer[Any]]
+
+MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 9, 7, 6, 4
+HEADROOM = 2.0
+"""A head's range is this many times what validation events, background and signals, reach in the float twin."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Some of the network's outputs and the one format they share in firmware."""
+
+    name: str
+    start: int
+    stop: int
+    fixed: Fixed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that quantization-aware training needs.
+
+    Attributes:
+        layers: the network in firmware.
+        start: its float weights on raw inputs, where quantized training starts.
+        twin: weights of the float twin, whose score the quantized one is compared with.
+        heads: the outputs' formats, in order, without gaps.
+        x: hardware integers to train on ``(events, features)``, background and mixed background.
+        y: what the network shall say of them ``(events, outputs)``, float32.
+        validation: hardware integers of the background's validation part, then of each signal's.
+        background: how many of them are background.
+        key: digest of all that the float part depends on.
+    """
+
+    layers: tuple[Dense, ...]
+    start: Arrays
+    twin: Arrays
+    heads: tuple[Head, ...]
+    x: Integers
+    y: NDArray[np.float32]
+    validation: Integers
+    background: int
+    key: str
+
+
+def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> Plan:
+    """Train the float networks, or resume; write ``float.npz`` into ``folder``; say what is to be learned."""
+    family = plugins.find("families", spec.model.family)
+    layers = family.network(spec.model, sample.features)
+    key = f"{spec.digest('seed', 'sample', 'model', 'train')} {sample.digest}"
+    checkpoints = folder / "checkpoints"
+    train = sample.background.train
+    rng = np.random.default_rng([spec.seed, 1])
+    x = np.concatenate([train, mixed(train, sample.features, rng)])
+    validation = np.concatenate([sample.background.validation, *(s.validation for s in sample.signals.values())])
+    trained = teacher.autoencoders(spec, sample, train, key, checkpoints, console)
+    if spec.model.score == "distilled":
+        raw = teacher.errors(trained, spec, x)
+        low, spread = np.quantile(raw, 0.001), raw[: len(train)].std()
+        y = (raw - low) / spread
+        twin = teacher.student(spec, sample, x, y, key, checkpoints, console)
+        start, y = twin, y[:, None]
+    else:
+        twin = trained[0]
+        start = _firmware(layers, twin)
+        y = forward(layers, start, inputs.scaled(x))
+    write_npz(folder / "float.npz", twin)
+    reach = forward(layers, start, inputs.scaled(np.concatenate([validation, x[-len(validation) :]])))
+    heads = _heads(spec, layers, reach)
+    for head in heads:
+        part = slice(head.start, head.stop)
+        y[:, part] = np.clip(y[:, part], head.fixed.lo * 2.0**-head.fixed.frac, head.fixed.hi * 2.0**-head.fixed.frac)
+    return Plan(layers, start, twin, heads, x, y.astype(np.float32), validation, len(sample.background.validation), key)
+
+
+def _firmware(layers: tuple[Dense, ...], twin: Arrays) -> Arrays:
+    """The twin's weights cut to the layers, and the heads, that stand in firmware."""
+    start = {}
+    for layer in layers:
+        start[f"{layer.name}.kernel"] = twin[f"{layer.name}.kernel"][:, : layer.units]
+        start[f"{layer.name}.bias"] = twin[f"{layer.name}.bias"][: layer.units]
+    return start
+
+
+def _heads(spec: Spec, layers: tuple[Dense, ...], reach: Floats) -> tuple[Head, ...]:
+    """Formats that hold what the float network reaches, with headroom."""
+    latent, units = spec.model.latent, layers[-1].units
+    match spec.model.score:
+        case "distilled":
+            fixed = Fixed.holding(0, int(HEADROOM * reach.max() * 2**OUTPUT_FRAC), OUTPUT_FRAC)
+            return (Head("score", 0, 1, fixed),)
+        case "reconstruction":
+            top = int(HEADROOM**0.5 * reach.max() * 2**RESTORED_FRAC)
+            return (Head("restored", 0, units, Fixed.holding(0, top, RESTORED_FRAC)),)
+        case _:
+            mu = _signed(reach[:, :latent], MU_BITS, 1.0)
+            if units == latent:
+                return (Head("mu", 0, latent, mu),)
+            log_var = _signed(np.clip(reach[:, latent:], -teacher.LOG_VAR, teacher.LOG_VAR), LOG_VAR_BITS, 0.999)
+            return (Head("mu", 0, latent, mu), Head("log_var", latent, 2 * latent, log_var))
+
+
+def _signed(values: Floats, bits: int, quantile: float) -> Fixed:
+    """A signed format of ``bits`` bits that holds this quantile of the magnitudes."""
+    integer = int(np.ceil(np.log2(np.quantile(np.abs(values), quantile))))
+    return Fixed(True, bits, bits - 1 - integer)
+
+
+Loss = Callable[[Any, Any, Any], Any]
+"""From inputs, targets and predictions, TensorFlow float32 ``(events, .)``, to a scalar."""
+
+
+def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
+    """Squared error of the outputs, each in units of its spread, plus that of the score's logarithm."""
+    import tensorflow as tf
+
+    scale = np.maximum(plan.y.std(0), 0.1).astype(np.float32)
+    weight = np.ones(plan.y.shape[1], np.float32)
+    for head in plan.heads:
+        weight[head.start : head.stop] = (0.3 if head.name == "log_var" else 1.0) / (head.stop - head.start)
+    if spec.model.score == "distilled":
+        return lambda x, y, p: tf.reduce_mean((p - y) ** 2)
+    columns = tf.constant(inputs.pt_index(sample.features))
+
+    def score(x: Any, heads: Any) -> Any:
+        latent = spec.model.latent
+        mu, log_var = heads[:, :latent], heads[:, latent:]
+        if spec.model.score == "reconstruction":
+            pt = tf.gather(x, columns, axis=1) * 2.0 ** (inputs.INPUT_FRAC - inputs.PT_FRAC)
+            true = tf.math.log(1.0 + pt) / np.float32(np.log(2))
+            return tf.reduce_sum((true - heads) ** 2, -1)
+        if spec.model.score == "mu2":
+            return tf.reduce_sum(mu**2, -1)
+        if spec.model.score == "rz":
+            return tf.reduce_sum(mu**2 * tf.exp(-log_var), -1)
+        return 0.5 * tf.reduce_sum(mu**2 + tf.exp(log_var) - log_var - 1.0, -1)
+
+    def total(x: Any, y: Any, p: Any) -> Any:
+        heads = tf.reduce_sum(weight * ((p - y) / scale) ** 2, -1)
+        logs = [tf.math.log(0.1 + tf.maximum(score(x, z), 0.0)) for z in (p, y)]
+        return tf.reduce_mean(heads + (logs[0] - logs[1]) ** 2)
+
+    return total

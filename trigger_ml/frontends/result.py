@@ -1,0 +1,156 @@
+"""What every front end leaves behind: the trained arrays, the self-check, the history; and the check itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import plugins
+from trigger_ml.artifact import read_npz, write_json, write_npz
+from trigger_ml.fixed import Rounding
+from trigger_ml.frontends import scoring
+from trigger_ml.frontends.freezing import freeze
+from trigger_ml.frontends.loop import Record
+from trigger_ml.frontends.plan import Plan
+from trigger_ml.ir.bounds import FLOAT32_EXACT, bounds
+from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.interpret import BLOCK, check_inputs, evaluate
+from trigger_ml.samples.dataset import Sample
+from trigger_ml.spec import ORBIT_HZ, Spec
+
+Arrays = dict[str, NDArray[Any]]
+
+CHECKED = 4096
+"""Events on which the framework's own forward is kept for comparison with the graph."""
+
+ENOUGH_LEVELS = 50
+"""Fewer distinct scores above the working point than this leave too coarse a choice of threshold."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a framework's float32 forward compares with one node of the graph.
+
+    Attributes:
+        node: the graph's node.
+        values: numbers compared.
+        mismatches: how many differ.
+        exact: whether every number on the way to the node is proved below 2**24, so that float32 must agree.
+    """
+
+    node: str
+    values: int
+    mismatches: int
+    exact: bool
+
+
+def write(
+    folder: Path,
+    spec: Spec,
+    sample: Sample,
+    plan: Plan,
+    arrays: Arrays,
+    outputs: NDArray[np.float32],
+    checked: NDArray[np.integer[Any]],
+    history: Mapping[str, Sequence[Record]],
+    rounding: Rounding,
+) -> None:
+    """Write ``trained.npz``, ``selfcheck.npz`` and ``history.json``.
+
+    Args:
+        folder: where to.
+        spec: of the run.
+        sample: its events.
+        plan: what was learned.
+        arrays: layers as :mod:`trigger_ml.frontends.freezing` reads them, without heads and score.
+        outputs: the framework's float32 outputs on ``checked``.
+        checked: hardware integers of the self-check.
+        history: records of each phase.
+        rounding: of the activation quantizers.
+    """
+    arrays = {**arrays, **scoring.head_arrays(plan.heads), "score.integer": np.int64(62)}
+    arrays["score.integer"] = np.int64(_integer_bits(freeze(arrays, spec, sample, rounding), plan))
+    write_npz(folder / "trained.npz", arrays)
+    kept = {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
+    write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
+    graph = freeze(arrays, spec, sample, rounding)
+    write_json(folder / "history.json", {"phases": dict(history), "score": quality(graph, spec, plan)})
+
+
+def selfcheck(folder: Path, graph: Graph) -> tuple[Agreement, ...]:
+    """Compare the framework's float32 forward, kept in ``selfcheck.npz``, with the graph's integers, by ``==``."""
+    arrays = read_npz(folder / "selfcheck.npz")
+    values = evaluate(graph, check_inputs(graph, arrays.pop("x")))
+    known, found = bounds(graph), []
+    for key, floats in sorted(arrays.items()):
+        node = key.removeprefix("node.")
+        ours = values[node] * 2.0 ** -known[node].frac
+        peak = max(known[name].peak for name in _ancestors(graph, node))
+        found.append(Agreement(node, ours.size, int(np.sum(ours != floats.astype(np.float64))), peak < FLOAT32_EXACT))
+    return tuple(found)
+
+
+def _ancestors(graph: Graph, node: str) -> set[str]:
+    seen, todo = set(), [node]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo.extend(graph.by_name[name].inputs)
+    return seen
+
+
+def _run(graph: Graph, node: str, x: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    feed = check_inputs(graph, x)["x"]
+    parts = [evaluate(graph, {"x": feed[i : i + BLOCK]})[node] for i in range(0, len(feed), BLOCK)]
+    return np.concatenate(parts)
+
+
+def _integer_bits(graph: Graph, plan: Plan) -> int:
+    """Integer bits that hold four times the largest score of validation events and as many mixed ones."""
+    node = "total" if "total" in graph.by_name else "score"
+    top = max(int(_run(graph, node, x).max()) for x in (plan.validation, plan.x[-len(plan.validation) :]))
+    return max((4 * top).bit_length() - bounds(graph)[node].frac, 1)
+
+
+def quality(graph: Graph, spec: Spec, plan: Plan) -> dict[str, Any]:
+    """How good the quantized score is as a score: rank correlation with the twin, range, resolution.
+
+    Validation events only: background and signals. The working point is the background's quantile at the spec's rate.
+    """
+    family = plugins.find("families", spec.model.family)
+    ours = _run(graph, "score", plan.validation)[:, 0]
+    twin = family.float_score(plan.twin, plan.validation, spec)
+    accepted = spec.physics.rate_khz * 1e3 / (spec.physics.bunches * ORBIT_HZ)
+    background, signal = ours[: plan.background], ours[plan.background :]
+    threshold = int(np.quantile(background, 1 - accepted, method="higher"))
+    levels = np.unique(ours[ours >= threshold]).size
+    top = int(bounds(graph)["score"].hi.max())
+    starts = {"all": slice(None), "background": slice(plan.background)}
+    return {
+        "rank_correlation": {name: spearman(ours[part], twin[part]) for name, part in starts.items()},
+        "levels_above_working_point": int(levels),
+        "enough_levels": bool(levels >= ENOUGH_LEVELS),
+        "saturated": {"background": float(np.mean(background >= top)), "signals": float(np.mean(signal >= top))},
+        "threshold": threshold,
+        "format": repr(bounds(graph)["score"].fixed),
+    }
+
+
+def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Rank correlation with mean ranks for ties; 0 if one of the two is constant."""
+    ranks = [_midranks(v) for v in (a, b)]
+    centred = [r - r.mean() for r in ranks]
+    norm = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
+    return float((centred[0] * centred[1]).sum() / norm) if norm > 0 else 0.0
+
+
+def _midranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse.reshape(-1)]

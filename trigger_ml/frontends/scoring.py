@@ -1,0 +1,112 @@
+"""The score as nodes of the integer graph: tables, one product, a sum, and a format that the tail fits into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml.families import inputs
+from trigger_ml.fixed import Fixed
+from trigger_ml.frontends.plan import Head
+from trigger_ml.ir.graph import Builder
+from trigger_ml.ir.ops import Add, Mul, Take, integers
+
+Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+SQUARE_BITS = 10
+"""Width of ``mu**2``, and of the squared differences."""
+
+INVERSE_BITS = 10
+"""Width of ``1 / sigma**2``."""
+
+SCORE_BITS = 16
+"""Width of the score."""
+
+PT_BITS, PT_SHIFT = 8, 1
+"""The target's table reads pT in ``PT_BITS`` bits of ``2**PT_SHIFT`` hardware units: to 255 GeV in steps of 1 GeV."""
+
+
+def heads(arrays: Mapping[str, NDArray[Any]]) -> tuple[Head, ...]:
+    """The heads written by :func:`head_arrays`, in the order of their columns."""
+    found = []
+    for name, row in arrays.items():
+        if name.startswith("head."):
+            start, stop, signed, width, frac = (int(v) for v in row)
+            found.append(Head(name.removeprefix("head."), start, stop, Fixed(bool(signed), width, frac)))
+    return tuple(sorted(found, key=lambda h: h.start))
+
+
+def head_arrays(plan_heads: tuple[Head, ...]) -> dict[str, NDArray[np.int64]]:
+    """``head.<name>`` = (first column, last + 1, signed, width, frac)."""
+    return {
+        f"head.{h.name}": np.array([h.start, h.stop, h.fixed.signed, h.fixed.width, h.fixed.frac], np.int64)
+        for h in plan_heads
+    }
+
+
+def table(
+    domain: Fixed, function: Callable[[NDArray[np.float64]], NDArray[np.float64]], bits: int
+) -> tuple[NDArray[np.int64], int, int]:
+    """Values, first argument and fraction length of ``function`` on every number of ``domain``, in ``bits`` bits.
+
+    Rounded to nearest; the fraction length is the largest at which the largest magnitude fits.
+    """
+    arguments = np.arange(domain.lo, domain.hi + 1)
+    y = function(arguments * 2.0**-domain.frac)
+    sign = int(y.min() < 0)
+    top = float(np.abs(y).max())
+    frac = bits - sign - int(np.floor(np.log2(top))) - 1
+    if np.floor(top * 2.0**frac + 0.5) >= 2 ** (bits - sign):
+        frac -= 1
+    exact = next((f for f in range(-8, frac) if np.array_equal(y * 2.0**f, np.round(y * 2.0**f))), frac)
+    return np.floor(y * 2.0**exact + 0.5).astype(np.int64), domain.lo, exact
+
+
+def add_score(
+    b: Builder, score: str, x: str, parts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], pt: NDArray[np.int64]
+) -> str:
+    """Append the score to the network whose heads are ``parts`` (head -> node); return its node."""
+    if score == "distilled":
+        return parts["score"]
+    domain = {head.name: head.fixed for head in heads(arrays)}
+    if score == "reconstruction":
+        terms = _differences(b, x, parts["restored"], pt)
+    else:
+        half = 0.5 if score == "dkl" else 1.0
+        terms = b.table(parts["mu"], *table(domain["mu"], lambda v: half * v**2, SQUARE_BITS), name="mu_squared")
+    if score == "rz":
+        inverse = b.table(
+            parts["log_var"], *table(domain["log_var"], lambda v: np.exp(-v), INVERSE_BITS), name="inverse_variance"
+        )
+        terms = b.add(Mul(), terms, inverse, name="pull_squared")
+    elif score == "dkl":
+        rest = b.table(
+            parts["log_var"],
+            *table(domain["log_var"], lambda v: 0.5 * (np.exp(v) - v - 1), SQUARE_BITS),
+            name="variance_term",
+        )
+        terms = b.add(Add(), terms, rest, name="divergence")
+    total = b.reduce(terms, "sum", 0, name="total")
+    known = b.known(total)
+    integer = min(known.fixed.integer, int(arrays["score.integer"]))
+    frac = min(known.frac, SCORE_BITS - integer)
+    return b.requant(total, Fixed(False, integer + frac, frac), "RND", "SAT", name="score")
+
+
+def _differences(b: Builder, x: str, restored: str, pt: NDArray[np.int64]) -> str:
+    """Squared differences between the target, a logarithm in a table, and what the decoder restored."""
+    domain = Fixed(False, PT_BITS, inputs.INPUT_FRAC - PT_SHIFT)
+    momenta = b.requant(b.add(Take(integers(pt)), x, name="pt_in"), domain, "RND", "SAT", name="pt")
+    grid = b.known(restored).frac
+    values = np.arange(domain.hi + 1) * 2.0 ** (PT_SHIFT)
+    logs = np.floor(inputs.target(values.astype(np.int64)) * 2.0**grid + 0.5).astype(np.int64)
+    true = b.table(momenta, logs, 0, grid, name="target")
+    difference = b.add(Add(subtract=True), true, restored, name="difference")
+    known = b.known(difference)
+    span = np.arange(int(known.lo.min()), int(known.hi.max()) + 1)
+    frac = min(2 * known.frac, SQUARE_BITS - int(span[-1] ** 2 >> 2 * known.frac).bit_length())
+    squares = np.floor(span**2 * 2.0 ** (frac - 2 * known.frac) + 0.5).astype(np.int64)
+    return b.table(difference, squares, int(span[0]), frac, name="squared")
