@@ -39,6 +39,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 
 _PROJECTS = Path("hls_projects")
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C; typer turns the interrupt into this code itself."""
+
 
 @app.callback(invoke_without_command=True)
 def _options(
@@ -180,14 +183,14 @@ def main(argv: list[str] | None = None) -> int:
     With ``TRIGGER_ML_DEBUG=1`` in the environment an error is raised instead, with its traceback.
     """
     try:
-        code = app(argv, prog_name="trigger-ml", standalone_mode=False)
+        code = app(argv, prog_name="trigger-ml", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; the same command goes on from here", 130)
+        code = INTERRUPTED
     except Exception as error:
         if os.environ.get("TRIGGER_ML_DEBUG") == "1":
             raise
         return _explain(error)
-    return code if isinstance(code, int) else 0
+    return _fail("interrupted: the same command goes on from here", code) if code == INTERRUPTED else int(code)
 
 
 def _explain(error: Exception) -> int:

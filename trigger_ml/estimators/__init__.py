@@ -1,0 +1,1 @@
+"""What a graph costs, each number with its source."""
