@@ -64,7 +64,9 @@ def test_requantize_is_the_definition(xs: list[int], frac: int, to: Fixed, mode:
 
 
 @given(st.lists(formats, min_size=1, max_size=8), st.integers(-10, 20), st.sampled_from(MODES), st.randoms())
-def test_each_element_has_its_own_grid(fs: list[Fixed], frac: int, mode: tuple[Rounding, Overflow], random: object) -> None:
+def test_each_element_has_its_own_grid(
+    fs: list[Fixed], frac: int, mode: tuple[Rounding, Overflow], random: object
+) -> None:
     xs = [random.randint(-(1 << 25), 1 << 25) for _ in fs]  # type: ignore[attr-defined]
     many = Formats.of([f.signed for f in fs], [f.width for f in fs], [f.frac for f in fs])
     got = requantize(np.array(xs), frac, many, *mode)
@@ -112,7 +114,7 @@ def cpp_oracle(cases: list[tuple[Fixed, Fixed, Rounding, Overflow]], folder: Pat
             f"    {kinds[1]}<{to.width}, {to.integer}, {r.ap}, {o.ap}> b = a;",
             f"    ap_{'' if to.signed else 'u'}int<{to.width}> raw; raw.range() = b.range();",
             '    std::printf("%ld ", long(raw)); }',
-            "  std::puts(\"\");",
+            '  std::puts("");',
         ]
     lines.append("return 0; }")
     (folder / "oracle.cpp").write_text("\n".join(lines))

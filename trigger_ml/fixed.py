@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ MAX_WIDTH = 62
 MAX_FRAC = 62
 
 
-class Rounding(str, Enum):
+class Rounding(StrEnum):
     """What happens to the bits below the target's last place; ``q`` is the target's step."""
 
     TRN = "TRN"  # toward minus infinity
@@ -43,7 +43,7 @@ class Rounding(str, Enum):
         return f"AP_{self.value}"
 
 
-class Overflow(str, Enum):
+class Overflow(StrEnum):
     """What happens to a value outside the target's range."""
 
     WRAP = "WRAP"  # keep the low bits (two's complement)
@@ -128,7 +128,7 @@ class Formats:
 
     @staticmethod
     def of(signed: ArrayLike, width: ArrayLike, frac: ArrayLike) -> Formats:
-        """Formats from anything that broadcasts; equal elements collapse to shape ``()``; dead ones get one spelling."""
+        """Formats from anything that broadcasts; equal elements collapse to shape ``()``, dead ones are spelled alike."""
         s, w, f = np.broadcast_arrays(*(np.asarray(z).astype(np.int64) for z in (signed, width, frac)))
         if np.any((s != 0) & (s != 1)):
             raise GraphError("signed must be 0 or 1 for each element")
@@ -261,7 +261,8 @@ def requantize(x: Integers, frac: int, formats: Formats, rounding: Rounding, mod
         Integers on the common grid ``formats.step``, same shape as ``x``.
 
     >>> import numpy as np
-    >>> requantize(np.array([-9, 7, 8, 300]), 2, Formats.uniform(Fixed(True, 4, 0)), Rounding.RND, Overflow.SAT).tolist()
+    >>> to = Formats.uniform(Fixed(True, 4, 0))
+    >>> requantize(np.array([-9, 7, 8, 300]), 2, to, Rounding.RND, Overflow.SAT).tolist()
     [-2, 2, 2, 7]
     """
     y = overflow(round_shift(x, frac - formats.frac, rounding), formats, mode)

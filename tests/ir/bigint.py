@@ -57,7 +57,9 @@ def _requant(node: Node, a: Tensor) -> Tensor:
     step = max(f.frac for f in per.flat if f.width) if any(f.width for f in per.flat) else op.formats.step
     return _each(
         x.shape,
-        lambda at: by_hand(x[at], frac, per[at], op.rounding, op.overflow) * 2 ** (step - per[at].frac if per[at].width else 0),
+        lambda at: (
+            by_hand(x[at], frac, per[at], op.rounding, op.overflow) * 2 ** (step - per[at].frac if per[at].width else 0)
+        ),
     ), step
 
 
@@ -79,7 +81,8 @@ def _affine(node: Node, a: Tensor) -> Tensor:
     x, frac = a
     n, m = op.w.shape
     return _each(
-        (*x.shape[:-1], m), lambda at: sum(x[(*at[:-1], i)] * int(op.w[i, at[-1]]) for i in range(n)) + int(op.b[at[-1]])
+        (*x.shape[:-1], m),
+        lambda at: sum(x[(*at[:-1], i)] * int(op.w[i, at[-1]]) for i in range(n)) + int(op.b[at[-1]]),
     ), frac + op.frac
 
 
@@ -95,7 +98,9 @@ def _conv(node: Node, a: Tensor) -> Tensor:
     def at_position(at: tuple[int, ...]) -> int:
         total = int(op.b[at[-1]])
         for offset in itertools.product(*map(range, kernel)):
-            where = tuple(p * s + o - pad[0] for p, s, o, pad in zip(at[:-1], op.strides, offset, op.padding, strict=True))
+            where = tuple(
+                p * s + o - pad[0] for p, s, o, pad in zip(at[:-1], op.strides, offset, op.padding, strict=True)
+            )
             if all(0 <= w < n for w, n in zip(where, space, strict=True)):
                 total += sum(x[(*where, c)] * int(op.w[(*offset, c, at[-1])]) for c in range(cin))
         return total
@@ -135,9 +140,9 @@ def _table(node: Node, a: Tensor) -> Tensor:
 
 def _matmul(node: Node, a: Tensor, b: Tensor) -> Tensor:
     x, y = a[0], b[0]
-    return _each(
-        (x.shape[0], y.shape[1]), lambda at: sum(x[at[0], k] * y[k, at[1]] for k in range(x.shape[1]))
-    ), a[1] + b[1]
+    return _each((x.shape[0], y.shape[1]), lambda at: sum(x[at[0], k] * y[k, at[1]] for k in range(x.shape[1]))), a[
+        1
+    ] + b[1]
 
 
 def _concat(node: Node, *parts: Tensor) -> Tensor:

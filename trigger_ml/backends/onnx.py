@@ -1,9 +1,9 @@
 """The ONNX engine: the integer graph as plain ONNX operators on integer-valued floats, exact by proof.
 
-Each node runs in float32 where ``bounds`` proves every partial sum below 2**24, in float64 below 2**53; what needs more
-is refused. So the result does not depend on the order in which a runtime adds, nor on its fusions of multiply and add.
-Two models are written: ``model.onnx`` reads hardware integers as int32, ``model_float.onnx`` the same integers as float32
-(no conversion: the faster one). Both give each output as integers in float (the fraction length stands in the metadata).
+Each node runs in float32 where ``bounds`` proves every partial sum below 2**24, in float64 below 2**53; what needs
+more is refused. So the result does not depend on the order in which a runtime adds, nor on its fusions of multiply and
+add. Two models are written: ``model.onnx`` reads hardware integers as int32, ``model_float.onnx`` the same integers as
+float32 (no conversion: the faster one). Both give each output as integers in float; fraction lengths are metadata.
 Opset 18 and IR version 8, which ONNX Runtime 1.17 and later read.
 """
 
@@ -61,7 +61,9 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
             artifact.atomic_write(part / name, _Writer(graph, integer_input).model())
 
 
-def simulate(folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+def simulate(
+    folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.int64]]:
     """Run ``model_float.onnx`` in ONNX Runtime, one thread, in batches.
 
     Returns:
@@ -89,7 +91,22 @@ def simulate(folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDA
     return out
 
 
-def open_session(path: Path, threads: int = 1) -> Any:
+def probe(
+    folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.float64]]:
+    """Every node's tensor as the built model computes it: to find the first one that differs."""
+    import onnx
+
+    model = onnx.load(folder / FLOAT_MODEL)
+    inner = {f"{n.name}.v": n.name for n in graph.nodes if not isinstance(n.op, ops.Input)}
+    model.graph.output.extend(onnx.ValueInfoProto(name=v) for v in inner)
+    writer = _Writer(graph, integer_input=False)
+    feed = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
+    answers = open_session(model.SerializeToString()).run(list(inner), feed)
+    return dict(zip(inner.values(), answers, strict=True))
+
+
+def open_session(model: Path | bytes, threads: int = 1) -> Any:
     """An ONNX Runtime session on the CPU."""
     try:
         import onnxruntime
@@ -98,7 +115,9 @@ def open_session(path: Path, threads: int = 1) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def _reach(graph: Graph, node: Node) -> int:
@@ -129,7 +148,9 @@ class _Writer:
         for node in self.graph.nodes:
             t = known[node.name]
             if isinstance(node.op, ops.Input):
-                ports.append(helper.make_tensor_value_info(node.name, _onnx_type(self.port(node.name)), ["events", *t.shape]))
+                ports.append(
+                    helper.make_tensor_value_info(node.name, _onnx_type(self.port(node.name)), ["events", *t.shape])
+                )
             else:
                 RULES[type(node.op)](self, node, [known[i] for i in node.inputs], t)
         results = []
@@ -141,7 +162,9 @@ class _Writer:
         model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         model.producer_name = "trigger_ml"
         entries = {"graph_digest": digest(self.graph)}
-        entries |= {f"frac.{n}": str(known[n].frac) for n in [*self.graph.outputs, *(p.name for p in self.graph.inputs)]}
+        entries |= {
+            f"frac.{n}": str(known[n].frac) for n in [*self.graph.outputs, *(p.name for p in self.graph.inputs)]
+        }
         helper.set_model_props(model, entries)
         checker.check_model(model, full_check=True)
         content: bytes = model.SerializeToString(deterministic=True)
@@ -215,7 +238,9 @@ def _requant(w: _Writer, node: Node, parts: list[Tensor], t: Tensor) -> None:
         w.finish(node, w.op("Mul", [w.read(node.inputs[0], k), w.const(0, k)]))
         return
     (a,) = parts
-    y = _rounded(w, w.times(w.read(node.inputs[0], k), f.frac - a.frac, k), op.rounding, k, bool(np.any(a.frac > f.frac)))
+    y = _rounded(
+        w, w.times(w.read(node.inputs[0], k), f.frac - a.frac, k), op.rounding, k, bool(np.any(a.frac > f.frac))
+    )
     ends = [round_shift(z, a.frac - f.frac, op.rounding) for z in (a.lo, a.hi)]
     low, high = f.lo.astype(object), f.hi.astype(object)
     if op.overflow is Overflow.SAT_SYM:

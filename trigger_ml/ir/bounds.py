@@ -118,7 +118,8 @@ def _aligned(parts: Sequence[Tensor]) -> tuple[int, list[tuple[Exact, Exact]]]:
 def _same_shape(node: Node, parts: Sequence[Tensor]) -> None:
     if parts[0].shape != parts[1].shape:
         raise GraphError(
-            f"node {node.name!r} ({type(node.op).__name__}) reads shapes {parts[0].shape} and {parts[1].shape}: make them equal"
+            f"node {node.name!r} ({type(node.op).__name__}) reads shapes {parts[0].shape} and "
+            f"{parts[1].shape}: make them equal"
         )
 
 
@@ -130,12 +131,14 @@ def _input(node: Node, parts: list[Tensor]) -> Tensor:
 
 
 def _requant(node: Node, parts: list[Tensor]) -> Tensor:
-    op, (a,) = node.op, parts
-    assert isinstance(op, ops.Requant)  # noqa: S101  (narrows the type; RULES dispatches on it)
+    op: Any = node.op
+    (a,) = parts
     np.broadcast_to(op.formats.width, a.shape)
     lift = np.maximum(op.formats.frac - a.frac, 0).astype(object)
     drop = int(np.max(a.frac - op.formats.frac))
-    peak = max(_top(a.lo * 2**lift, a.hi * 2**lift), _top(a.lo, a.hi) + (1 << min(max(drop, 0), 60)) // 2 if drop > 0 else 0)
+    peak = max(
+        _top(a.lo * 2**lift, a.hi * 2**lift), _top(a.lo, a.hi) + (1 << min(max(drop, 0), 60)) // 2 if drop > 0 else 0
+    )
     step = (op.formats.step - op.formats.frac).astype(object) * (op.formats.width > 0)
     lo = np.broadcast_to(op.formats.lo.astype(object) * 2**step, a.shape)
     hi = np.broadcast_to(op.formats.hi.astype(object) * 2**step, a.shape)
@@ -168,8 +171,8 @@ def _table(node: Node, parts: list[Tensor]) -> Tensor:
     lo, hi = int(a.lo.min()), int(a.hi.max())
     if op.values.ndim != 1 or lo < op.first or hi >= op.first + len(op.values):
         raise GraphError(
-            f"table {node.name!r} has entries for {op.first}...{op.first + len(op.values) - 1}, its input spans {lo}...{hi}: "
-            "add entries or requantize the input"
+            f"table {node.name!r} has entries for {op.first}...{op.first + len(op.values) - 1}, "
+            f"its input spans {lo}...{hi}: add entries or requantize the input"
         )
     ends = np.empty((2, *a.shape), dtype=object)
     for at in np.ndindex(a.shape):
@@ -190,8 +193,8 @@ def _affine(node: Node, parts: list[Tensor]) -> Tensor:
     (a,) = parts
     if op.w.ndim != 2 or op.b.shape != (op.w.shape[1],) or a.shape[-1:] != op.w.shape[:1]:
         raise GraphError(
-            f"node {node.name!r} (Affine) has weights {op.w.shape} and bias {op.b.shape} on an input of shape {a.shape}: "
-            "weights are (n_in, n_out), bias (n_out,), n_in the input's last axis"
+            f"node {node.name!r} (Affine) has weights {op.w.shape} and bias {op.b.shape} on an input of shape "
+            f"{a.shape}: weights are (n_in, n_out), bias (n_out,), n_in the input's last axis"
         )
     lo, hi, peak = _linear(a.lo, a.hi, op.w.astype(object), op.b.astype(object))
     return _made(lo, hi, a.frac + op.frac, peak)
@@ -210,8 +213,8 @@ def _conv(node: Node, parts: list[Tensor]) -> Tensor:
         or len(op.padding) != space
     ):
         raise GraphError(
-            f"node {node.name!r} (Conv) has weights {op.w.shape}, strides {op.strides}, padding {op.padding} on an input of "
-            f"shape {a.shape}: weights are (*kernel, c_in, c_out), one stride and one pair of paddings a spatial axis"
+            f"node {node.name!r} (Conv) has weights {op.w.shape}, strides {op.strides}, padding {op.padding} "
+            f"on an input of shape {a.shape}: weights are (*kernel, c_in, c_out), one stride and one pair of paddings a spatial axis"
         )
     kernel = op.w.shape[:space]
     lo, hi = (windows(pad(z, op.padding), kernel, op.strides) for z in (a.lo, a.hi))
@@ -235,7 +238,9 @@ def _mul(node: Node, parts: list[Tensor]) -> Tensor:
 def _matmul(node: Node, parts: list[Tensor]) -> Tensor:
     a, b = parts
     if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
-        raise GraphError(f"node {node.name!r} (MatMul) reads shapes {a.shape} and {b.shape}: it takes (n, k) and (k, m)")
+        raise GraphError(
+            f"node {node.name!r} (MatMul) reads shapes {a.shape} and {b.shape}: it takes (n, k) and (k, m)"
+        )
     terms = [x[:, :, None] * y[None, :, :] for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
     c = np.stack(terms)
     size = np.abs(c).max(0).sum(axis=1)
@@ -265,7 +270,10 @@ def _reduce(node: Node, parts: list[Tensor]) -> Tensor:
     op: Any = node.op
     (a,) = parts
     if not 0 <= op.axis < len(a.shape):
-        raise GraphError(f"node {node.name!r} (Reduce) has axis {op.axis}, its input's shape is {a.shape}: count axes from 0, events apart")
+        raise GraphError(
+            f"node {node.name!r} (Reduce) has axis {op.axis}, its input's shape is {a.shape}: "
+            "count axes from 0, events apart"
+        )
     f = np.sum if op.how == "sum" else np.max
     lo, hi = (np.atleast_1d(f(z, axis=op.axis)) for z in (a.lo, a.hi))
     reach = np.sum(np.maximum(np.abs(a.lo), np.abs(a.hi)), axis=op.axis) if op.how == "sum" else a.hi
@@ -276,7 +284,9 @@ def _pool(node: Node, parts: list[Tensor]) -> Tensor:
     op: Any = node.op
     (a,) = parts
     if len(op.size) != len(op.strides) or len(a.shape) != len(op.size) + 1:
-        raise GraphError(f"node {node.name!r} (Pool) has size {op.size} and strides {op.strides} on an input of shape {a.shape}")
+        raise GraphError(
+            f"node {node.name!r} (Pool) has size {op.size} and strides {op.strides} on an input of shape {a.shape}"
+        )
     f = np.sum if op.how == "sum" else np.max
     lo, hi = (f(windows(z, op.size, op.strides), axis=-2) for z in (a.lo, a.hi))
     return _made(lo, hi, a.frac, _top(a.lo, a.hi) * (math.prod(op.size) if op.how == "sum" else 1))

@@ -35,7 +35,7 @@ class Graph:
     Attributes:
         nodes: in topological order.
         outputs: names of the nodes whose tensors leave the graph.
-        meta: what the graph is: strings and numbers that stand in the file and the digest, but mean nothing to an engine.
+        meta: what the graph is: strings and numbers that enter the file and the digest, and mean nothing to an engine.
     """
 
     nodes: tuple[Node, ...]

@@ -83,11 +83,12 @@ def check_inputs(graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             raise GraphError(
-                f"input {port.name!r}, event {at[0]}, element {at[1:]}: {x[at]} is outside {t.lo[at[1:]]}...{t.hi[at[1:]]}"
+                f"input {port.name!r}, event {at[0]}, element {at[1:]}: {x[at]} is outside "
+                f"{t.lo[at[1:]]}...{t.hi[at[1:]]}"
             )
         feed[port.name] = x
     if len({len(x) for x in feed.values()}) > 1:
-        raise GraphError(f"inputs have different numbers of events: {({k: len(v) for k, v in feed.items()})}")
+        raise GraphError(f"inputs have different numbers of events: { ({k: len(v) for k, v in feed.items()}) }")
     return feed
 
 

@@ -10,7 +10,7 @@ from trigger_ml.errors import GraphError
 from trigger_ml.fixed import Overflow
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import bounds
-from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.graph import Graph, Node
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -23,35 +23,40 @@ def verify(graph: Graph) -> None:
     """
     seen: set[str] = set()
     for node in graph.nodes:
-        if not NAME.fullmatch(node.name):
-            raise GraphError(f"node name {node.name!r} must be lower case letters, digits and underscores, a letter first")
-        if node.name in seen:
-            raise GraphError(f"two nodes are named {node.name!r}: give each its own name")
-        for i in node.inputs:
-            if i not in seen:
-                raise GraphError(f"node {node.name!r} reads {i!r}, which no earlier node makes")
-        least, most = ops.ARITY.get(type(node.op), (1, 1))
-        if len(node.inputs) < least or (most is not None and len(node.inputs) > most):
-            raise GraphError(f"node {node.name!r} ({type(node.op).__name__}) has {len(node.inputs)} inputs, needs {least}")
-        if isinstance(node.op, ops.Input) and np.unique(node.op.formats.frac).size > 1:
-            raise GraphError(f"input {node.name!r} mixes fraction lengths: a port has one; requantize behind it")
-        if isinstance(node.op, (ops.Pool, ops.Conv)) and min(node.op.strides, default=1) < 1:
-            raise GraphError(f"node {node.name!r} ({type(node.op).__name__}) has a stride below 1")
-        if isinstance(node.op, (ops.Pool, ops.Reduce)) and node.op.how not in ("sum", "max"):
-            raise GraphError(f"node {node.name!r} reduces by {node.op.how!r}: use 'sum' or 'max'")
+        _verify_node(node, seen)
         seen.add(node.name)
     if not graph.inputs:
         raise GraphError("the graph has no Input")
     if not graph.outputs:
         raise GraphError("the graph has no output: name at least one node")
+    if len(set(graph.outputs)) != len(graph.outputs):
+        raise GraphError("an output is named twice")
     for o in graph.outputs:
         if o not in seen:
             raise GraphError(f"output {o!r} is no node of the graph")
         if isinstance(graph.by_name[o].op, ops.Input):
             raise GraphError(f"output {o!r} is a port: an output has to be computed")
-    if len(set(graph.outputs)) != len(graph.outputs):
-        raise GraphError("an output is named twice")
     bounds(graph)
+
+
+def _verify_node(node: Node, seen: set[str]) -> None:
+    kind = type(node.op).__name__
+    if not NAME.fullmatch(node.name):
+        raise GraphError(f"node name {node.name!r} must be lower case letters, digits and underscores, a letter first")
+    if node.name in seen:
+        raise GraphError(f"two nodes are named {node.name!r}: give each its own name")
+    for i in node.inputs:
+        if i not in seen:
+            raise GraphError(f"node {node.name!r} reads {i!r}, which no earlier node makes")
+    least, most = ops.ARITY.get(type(node.op), (1, 1))
+    if len(node.inputs) < least or (most is not None and len(node.inputs) > most):
+        raise GraphError(f"node {node.name!r} ({kind}) has {len(node.inputs)} inputs, needs {least}")
+    if isinstance(node.op, ops.Input) and np.unique(node.op.formats.frac).size > 1:
+        raise GraphError(f"input {node.name!r} mixes fraction lengths: a port has one; requantize behind it")
+    if isinstance(node.op, (ops.Pool, ops.Conv)) and min(node.op.strides, default=1) < 1:
+        raise GraphError(f"node {node.name!r} ({kind}) has a stride below 1")
+    if isinstance(node.op, (ops.Pool, ops.Reduce)) and node.op.how not in ("sum", "max"):
+        raise GraphError(f"node {node.name!r} reduces by {node.op.how!r}: use 'sum' or 'max'")
 
 
 def normal_form(graph: Graph) -> list[str]:
