@@ -1,0 +1,40 @@
+"""The files of an RTL project, and finding the hand-written ones that go with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trigger_ml import artifact
+from trigger_ml.errors import ArtifactError, Mismatch
+from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.io import digest
+
+
+def handwritten(name: str) -> str:
+    """The text of a file of ``firmware/``: installed inside the package, or beside it in a checkout.
+
+    Raises:
+        ArtifactError: if it is in neither place.
+    """
+    inside = Path(__file__).parents[2] / "firmware"
+    for root in (inside, inside.parents[1] / "firmware"):
+        if (root / name).is_file():
+            return (root / name).read_text("utf-8")
+    raise ArtifactError(f"firmware/{name} is missing: install trigger_ml again")
+
+
+def description(folder: Path, graph: Graph) -> dict[str, Any]:
+    """``ports.json`` of a project that was built from ``graph``.
+
+    Raises:
+        ArtifactError: if there is no project.
+        Mismatch: if it was built from another graph.
+    """
+    found = artifact.read_json(folder / "ports.json")
+    if found["graph_digest"] != digest(graph):
+        raise Mismatch(
+            f"{folder} was built from graph {found['graph_digest'][:12]}, not {digest(graph)[:12]}: build it again"
+        )
+    content: dict[str, Any] = found
+    return content

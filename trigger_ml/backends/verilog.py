@@ -1,0 +1,50 @@
+"""The Verilog engine: the graph through alkaid as a pipeline, one event a clock, simulated in Verilator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import artifact
+from trigger_ml.backends.rtl import lowering, verilator
+from trigger_ml.backends.rtl.design import design
+from trigger_ml.backends.rtl.verilog_text import verilog
+from trigger_ml.ir.graph import Graph
+from trigger_ml.spec import Target
+
+
+def check(graph: Graph, target: Target) -> None:
+    """Refuse what can't be laid out exactly.
+
+    Raises:
+        Unsupported: naming the node.
+    """
+    lowering.check(graph)
+    design(graph, target)
+
+
+def build(graph: Graph, folder: Path, target: Target) -> None:
+    """Write ``rtl/<name>.v`` and ``ports.json``.
+
+    Raises:
+        Unsupported: see :func:`check`; nothing is written.
+        ToolMissing: without the ``alkaid`` package.
+    """
+    plan = design(graph, target)
+    with artifact.atomic_folder(folder) as part:
+        artifact.atomic_write(part / "rtl" / f"{plan.name}.v", verilog(plan))
+        artifact.write_json(part / "ports.json", plan.describe())
+
+
+def simulate(folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+    """Run all events through Verilator, back to back.
+
+    Returns:
+        Integers ``(events, *shape)`` for each output; :func:`trigger_ml.backends.rtl.verilator.measure` gives the measured
+        latency as well.
+    """
+    return verilator.measure(folder, graph, inputs).outputs
