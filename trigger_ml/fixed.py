@@ -128,7 +128,7 @@ class Formats:
 
     @staticmethod
     def of(signed: ArrayLike, width: ArrayLike, frac: ArrayLike) -> Formats:
-        """Formats from anything that broadcasts; equal elements collapse to shape ``()``, dead ones are spelled alike."""
+        """Formats from anything that broadcasts; equal elements collapse to shape ``()``, dead ones look alike."""
         s, w, f = np.broadcast_arrays(*(np.asarray(z).astype(np.int64) for z in (signed, width, frac)))
         if np.any((s != 0) & (s != 1)):
             raise GraphError("signed must be 0 or 1 for each element")
@@ -270,4 +270,5 @@ def requantize(x: Integers, frac: int, formats: Formats, rounding: Rounding, mod
     if not np.any(lift):
         return y
     lift = np.where(formats.width > 0, lift, 0)
-    return y << (lift.astype(object) if y.dtype == object else lift)
+    lifted: Integers = y << (lift.astype(object) if y.dtype == object else lift)
+    return lifted

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from trigger_ml import artifact
 from trigger_ml.errors import Mismatch, ToolMissing, Unsupported
@@ -74,7 +74,7 @@ def simulate(
         ToolMissing: without the ``onnxruntime`` package.
     """
     writer = _Writer(graph, integer_input=False)
-    feed = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
+    feed: dict[str, NDArray[Any]] = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
     session = open_session(folder / FLOAT_MODEL)
     found = session.get_modelmeta().custom_metadata_map.get("graph_digest")
     if found != digest(graph):
@@ -101,7 +101,7 @@ def probe(
     inner = {f"{n.name}.v": n.name for n in graph.nodes if not isinstance(n.op, ops.Input)}
     model.graph.output.extend(onnx.ValueInfoProto(name=v) for v in inner)
     writer = _Writer(graph, integer_input=False)
-    feed = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
+    feed: dict[str, NDArray[Any]] = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
     answers = open_session(model.SerializeToString()).run(list(inner), feed)
     return dict(zip(inner.values(), answers, strict=True))
 
@@ -202,8 +202,8 @@ class _Writer:
         """An intermediate under a fresh name."""
         return self.put(kind, inputs, f"t{len(self.nodes)}", attributes)
 
-    def const(self, value: NDArray[Any] | float | int, kind: type) -> str:
-        array = np.asarray(value).astype(kind)
+    def const(self, value: ArrayLike, kind: type) -> str:
+        array: NDArray[Any] = np.asarray(value).astype(kind)
         for name, known in self.constants.items():
             if known.dtype == array.dtype and known.shape == array.shape and np.array_equal(known, array):
                 return name

@@ -214,7 +214,8 @@ def _conv(node: Node, parts: list[Tensor]) -> Tensor:
     ):
         raise GraphError(
             f"node {node.name!r} (Conv) has weights {op.w.shape}, strides {op.strides}, padding {op.padding} "
-            f"on an input of shape {a.shape}: weights are (*kernel, c_in, c_out), one stride and one pair of paddings a spatial axis"
+            f"on an input of shape {a.shape}: weights are (*kernel, c_in, c_out), "
+            "one stride and one pair of paddings a spatial axis"
         )
     kernel = op.w.shape[:space]
     lo, hi = (windows(pad(z, op.padding), kernel, op.strides) for z in (a.lo, a.hi))

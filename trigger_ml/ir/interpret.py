@@ -106,7 +106,8 @@ def _aligned(a: Sequence[Array], parts: Sequence[Tensor], t: Tensor) -> list[Arr
 def _conv(node: Node, a: list[Array], parts: list[Tensor], t: Tensor) -> Array:
     op: Any = node.op
     z = windows(pad(a[0], op.padding), op.w.shape[: op.w.ndim - 2], op.strides)
-    return _dot(z.reshape(*z.shape[:-2], -1), op.w.reshape(-1, op.w.shape[-1]), t) + op.b
+    result: Array = _dot(z.reshape(*z.shape[:-2], -1), op.w.reshape(-1, op.w.shape[-1]), t) + op.b
+    return result
 
 
 def _reduce(node: Node, a: list[Array], parts: list[Tensor], t: Tensor) -> Array:
