@@ -311,12 +311,19 @@ def _pick(content: dict[str, Any], part: str) -> Any:
     return value
 
 
+_PREFACE = """# The spec
+
+One TOML file says all that a run depends on. A key or table that isn't listed here is refused.
+This page is made from `trigger_ml/spec.py` by `make docs`; a test keeps the two together.
+"""
+
+
 def reference() -> str:
     """The table of every key, its default and its meaning, in Markdown: the text of ``docs/spec.md``."""
-    lines = []
+    lines = [_PREFACE]
     for title, section in (("", Spec), *SECTIONS.items()):
         lines += [f"## `[{title}]`" if title else "## Top level", "", *_rows(section), ""]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _rows(section: type[_Section]) -> list[str]:

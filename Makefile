@@ -1,0 +1,48 @@
+# make run    from events to report, for the default model       make test   every test that isn't slow, and the linters
+# make models the same for every model in models/                make slow   the slow tests
+# make fuzz   200 random graphs through every engine             make bench  the benchmarks
+# make docs   the pages that are made from the source            make clean  remove what was generated, but not .venv
+# Each does its own set-up: a virtual environment in .venv, the Python packages, and system tools where permitted.
+
+BIN := .venv/bin
+SPEC ?= models/l1_vae_rz/spec.toml
+WORKERS ?= 2
+COUNT ?= 200
+
+.DELETE_ON_ERROR:
+.PHONY: run test lint models slow fuzz bench docs clean setup
+
+run: setup
+	$(BIN)/trigger-ml run $(SPEC)
+
+test: lint
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+models: setup
+	set -e; for spec in models/*/spec.toml; do $(BIN)/trigger-ml run $$spec; done
+
+slow: setup
+	$(BIN)/pytest -m slow
+
+fuzz: setup
+	$(BIN)/python -m trigger_ml.fuzz --count $(COUNT)
+
+bench: setup
+	set -e; for script in bench/*.py; do $(BIN)/python $$script; done
+
+docs: setup
+	$(BIN)/python -c "import pathlib, trigger_ml.spec as s; pathlib.Path('docs/spec.md').write_text(s.reference())"
+
+clean:
+	find hls_projects -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml .ci/setup
+	.ci/setup
