@@ -8,20 +8,30 @@ many graphs on one engine and stops at the first differing event.
 
 from __future__ import annotations
 
+import argparse
+import logging
 import math
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.errors import GraphError
+from trigger_ml import plugins
+from trigger_ml.errors import GraphError, Mismatch, TriggerError, Unsupported
 from trigger_ml.fixed import Formats, Overflow, Rounding
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import Tensor, bounds
 from trigger_ml.ir.graph import Graph, Node
+from trigger_ml.ir.interpret import interpret
 from trigger_ml.ir.verify import verify
+from trigger_ml.spec import Target
+
+log = logging.getLogger(__name__)
 
 Shape = tuple[int, ...]
 
@@ -296,3 +306,79 @@ def _only_needed(graph: Graph) -> Graph:
         if node.name in needed:
             needed.update(node.inputs)
     return replace(graph, nodes=tuple(n for n in graph.nodes if n.name in needed))
+
+
+# -- playing on an engine ---------------------------------------------------------------------------------------------
+
+
+def differing(want: Mapping[str, NDArray[np.int64]], got: Mapping[str, NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """The events at which any element of any output differs."""
+    bad = [(want[o] != got[o]).reshape(len(want[o]), -1).any(axis=1) for o in want]
+    return np.asarray(np.any(bad, axis=0))
+
+
+def play(engine: str, seed: int, size: int, events: int, folder: Path, target: Target) -> str | None:
+    """One random graph through one engine.
+
+    Returns:
+        None if all events agree, the reason if the engine refuses the graph.
+
+    Raises:
+        Mismatch: with the seed and the first differing event.
+    """
+    graph = random_graph(seed, size)
+    feed = random_events(graph, events, seed)
+    backend = plugins.find("backends", engine)
+    try:
+        backend.check(graph, target)
+    except Unsupported as refusal:
+        return str(refusal)
+    backend.build(graph, folder, target)
+    want, got = interpret(graph, feed), backend.simulate(folder, graph, feed)
+    bad = differing(want, got)
+    if bad.any():
+        at = int(np.argmax(bad))
+        inputs = {name: x[at].tolist() for name, x in feed.items()}
+        raise Mismatch(f"{engine}, seed {seed}: {bad.sum()} of {events} events differ, the first is {at}: {inputs}")
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play many random graphs on one engine; 1 if any differs, or if more than one in ten is refused."""
+    parser = argparse.ArgumentParser(prog="python -m trigger_ml.fuzz", description=main.__doc__)
+    parser.add_argument("--engine", default="hls4ml", help="a backend")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--count", type=int, default=200, help="graphs")
+    parser.add_argument("--size", type=int, default=10, help="operations drawn for a graph")
+    parser.add_argument("--events", type=int, default=2000, help="events for each graph")
+    parser.add_argument(
+        "--strategy", default="latency", choices=("latency", "distributed_arithmetic"), help="of hls4ml"
+    )
+    parser.add_argument("--hls-backend", default="Vitis", choices=("Vitis", "Vivado"), help="of hls4ml")
+    parser.add_argument("--failures", type=int, default=1, help="stop after so many")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    target = Target(strategy=options.strategy, hls_backend=options.hls_backend)
+    refused = failed = played = 0
+    for seed in range(options.first, options.first + options.count):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                refusal = play(options.engine, seed, options.size, options.events, Path(folder) / "project", target)
+            except Exception as error:  # whatever an engine does with a legal graph but refuse it is a failure
+                log.error("seed %d FAILED: %s", seed, error, exc_info=not isinstance(error, TriggerError))
+                failed, refusal = failed + 1, None
+        played += 1
+        if refusal:
+            refused += 1
+            log.info("seed %d refused: %s", seed, refusal)
+        if failed >= options.failures:
+            break
+    log.info(
+        "%s: %d graphs from seed %d, %d events each: %d failed, %d refused",
+        options.engine, played, options.first, options.events, failed, refused,
+    )  # fmt: skip
+    return int(failed > 0 or 10 * refused > played)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

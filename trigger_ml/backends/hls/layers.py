@@ -78,15 +78,20 @@ def lower(graph: Graph) -> Model:
         t, layer = known[name], names[name]
         if graph.consumers(name):  # a port is only written: what is read as well gets a copy
             copy = f"{name}_out"
-            layers.append(_wire(copy, (layer,), np.arange(math.prod(t.shape)), [t], t))
+            layers.append(_wire(copy, (layer,), np.arange(math.prod(t.shape)), [t], t.shape, t.fixed))
             layer = copy
         outputs.append(Port(name, layer, math.prod(t.shape), t.fixed))
     inputs_ = [Port(n.name, names[n.name], math.prod(n.op.shape), known[n.name].fixed) for n in graph.inputs]
     return Model(tuple(layers), tuple(inputs_), tuple(outputs))
 
 
+def _flat(shape: tuple[int, ...]) -> list[int]:
+    """The shape hls4ml is told: positions times channels is all that its layers look at."""
+    return list(shape) if len(shape) < 2 else [math.prod(shape[:-1]), shape[-1]]
+
+
 def _input(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor], t: Tensor) -> list[Layer]:
-    return [Layer(name, "InputLayer", (), {"result": t.fixed}, {"input_shape": [math.prod(t.shape)]})]
+    return [Layer(name, "InputLayer", (), {"result": t.fixed}, {"input_shape": _flat(t.shape)})]
 
 
 # -- products with constants: hls4ml's own layers ---------------------------------------------------------------------
@@ -103,8 +108,9 @@ def _conv(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor], t
     at = np.arange(1, math.prod(a.shape) + 1).reshape(a.shape)
     at = windows(pad(at, op.padding), op.w.shape[: op.w.ndim - 2], op.strides) - 1  # -1: a zero of the padding
     wide = f"{name}_windows"
+    shape = (math.prod(at.shape[:-2]), math.prod(at.shape[-2:]))
     return [
-        _wire(wide, inputs, at.ravel(), parts, a),
+        _wire(wide, inputs, at.ravel(), parts, shape, a.fixed),
         _linear(name, wide, op.w.reshape(-1, op.w.shape[-1]), op.b, op.frac, t),
     ]
 
@@ -137,24 +143,33 @@ def accumulator(t: Tensor) -> Fixed:
 # -- wiring -----------------------------------------------------------------------------------------------------------
 
 
-def _wire(name: str, inputs: Sequence[str], at: NDArray[Any], parts: Sequence[Tensor], t: Tensor) -> Layer:
+def _wire(
+    name: str,
+    inputs: tuple[str, ...],
+    at: NDArray[Any],
+    parts: Sequence[Tensor],
+    shape: tuple[int, ...],
+    fixed: Fixed,
+) -> Layer:
     """Elements of the inputs, numbered one input after the other, in another order; -1 is a zero."""
     start = np.cumsum([0, *(math.prod(p.shape) for p in parts)])
     lines = []
     for k, element in enumerate(at.tolist()):
         j = int(np.searchsorted(start, element, "right")) - 1
         lines.append(f"r[{k}] = {f'{_letter(j)}[{element - start[j]}]' if element >= 0 else 0};")
-    return _generated(name, "wire", tuple(inputs), lines, len(at), t.fixed)
+    return _generated(name, "wire", inputs, lines, shape, fixed)
 
 
-def _generated(name: str, verb: str, inputs: tuple[str, ...], lines: list[str], size: int, fixed: Fixed) -> Layer:
+def _generated(
+    name: str, verb: str, inputs: tuple[str, ...], lines: list[str], shape: tuple[int, ...], fixed: Fixed
+) -> Layer:
     letters = [_letter(j) for j in range(len(inputs))] + ["r"]
     body = "\n".join(f"    {line}" for line in ["#pragma HLS INLINE", *lines])
     types = ", ".join(f"class {x}_T" for x in letters)
     arguments = ", ".join(f"{x}_T *{x}" for x in letters)
     code = f"template <{types}> void {verb}_{name}({arguments}) {{\n{body}\n}}\n"
     call = f"nnet::{verb}_{name}({', '.join(f'{{{x}}}' for x in letters)});"
-    return Layer(name, "Exact", inputs, {"result": fixed}, {"shape": [size]}, call, code)
+    return Layer(name, "Exact", inputs, {"result": fixed}, {"shape": _flat(shape)}, call, code)
 
 
 def _letter(j: int) -> str:
@@ -167,7 +182,7 @@ def _rewire(f: Callable[[Any, list[NDArray[Any]]], NDArray[Any]]) -> Rule:
     def rule(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor], t: Tensor) -> list[Layer]:
         start = np.cumsum([0, *(math.prod(p.shape) for p in parts)])
         at = [np.arange(start[j], start[j + 1]).reshape(p.shape) for j, p in enumerate(parts)]
-        return [_wire(name, inputs, np.ravel(f(node.op, at)), parts, t)]
+        return [_wire(name, inputs, np.ravel(f(node.op, at)), parts, t.shape, t.fixed)]
 
     return rule
 
@@ -178,7 +193,7 @@ def _rewire(f: Callable[[Any, list[NDArray[Any]]], NDArray[Any]]) -> Rule:
 def _exact(name: str, function: str, template: str, inputs: tuple[str, ...], t: Tensor) -> Layer:
     arguments = ", ".join(f"{{{_letter(j)}}}" for j in range(len(inputs)))
     call = f"nnet::exact::{function}<{template}>({arguments}, {{r}});"
-    return Layer(name, "Exact", inputs, {"result": t.fixed}, {"shape": [math.prod(t.shape)]}, call)
+    return Layer(name, "Exact", inputs, {"result": t.fixed}, {"shape": _flat(t.shape)}, call)
 
 
 def _requant(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor], t: Tensor) -> list[Layer]:
@@ -194,7 +209,7 @@ def _requant(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor]
     for k, (source, to) in enumerate(zip(narrow, formats, strict=True)):
         value = f"{cpp(to, modes)}({cpp(_reaching(source, to))}(a0[{k}]))" if to.width and source.width else "0"
         lines.append(f"r[{k}] = {value};")
-    return [_generated(name, "requantize", inputs, lines, size, t.fixed)]
+    return [_generated(name, "requantize", inputs, lines, t.shape, t.fixed)]
 
 
 def _reaching(source: Fixed, to: Fixed) -> Fixed:
@@ -213,7 +228,7 @@ def _table(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor], 
     size = math.prod(t.shape)
     call = f"nnet::exact::lookup<{size}>({{a0}}, {{r}}, {{table}});"
     types = {"result": t.fixed, "table": Fixed.holding(int(entries.min()), int(entries.max()), op.frac)}
-    return [Layer(name, "Exact", inputs, types, {"shape": [size], "table_data": entries * 2.0**-op.frac}, call)]
+    return [Layer(name, "Exact", inputs, types, {"shape": _flat(t.shape), "table_data": entries * 2.0**-op.frac}, call)]
 
 
 def _pair(function: Callable[[Any], str]) -> Rule:
@@ -249,7 +264,7 @@ def _pool(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor], t
     at = windows(np.arange(math.prod(a.shape)).reshape(a.shape), op.size, op.strides)  # (*positions, window, channels)
     wide = f"{name}_windows"
     split = (math.prod(at.shape[:-2]), at.shape[-2], at.shape[-1])
-    return [_wire(wide, inputs, at.ravel(), parts, a), _over(name, op.how, split, (wide,), t)]
+    return [_wire(wide, inputs, at.ravel(), parts, at.shape, a.fixed), _over(name, op.how, split, (wide,), t)]
 
 
 def cpp(fixed: Fixed, modes: str = "") -> str:
