@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
-from trigger_ml.backends.rtl import lowering, verilator
+from trigger_ml.backends.rtl import verilator
 from trigger_ml.backends.rtl.design import design
+from trigger_ml.backends.rtl.project import vendor_files
+from trigger_ml.backends.rtl.testbench import verilog_bench
 from trigger_ml.backends.rtl.verilog_text import verilog
 from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Target
@@ -22,13 +24,13 @@ def check(graph: Graph, target: Target) -> None:
 
     Raises:
         Unsupported: naming the node.
+        ToolMissing: without the ``alkaid`` package.
     """
-    lowering.check(graph)
     design(graph, target)
 
 
 def build(graph: Graph, folder: Path, target: Target) -> None:
-    """Write ``rtl/<name>.v`` and ``ports.json``.
+    """Write ``rtl/<name>.v``, its test bench, ``ports.json``, and constraints and script for Vivado.
 
     Raises:
         Unsupported: see :func:`check`; nothing is written.
@@ -37,7 +39,10 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
     plan = design(graph, target)
     with artifact.atomic_folder(folder) as part:
         artifact.atomic_write(part / "rtl" / f"{plan.name}.v", verilog(plan))
+        artifact.atomic_write(part / "tb" / f"{plan.name}_tb.v", verilog_bench(plan))
         artifact.write_json(part / "ports.json", plan.describe())
+        for name, text in vendor_files(plan, "v").items():
+            artifact.atomic_write(part / name, text)
 
 
 def simulate(folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:

@@ -1,26 +1,31 @@
-"""A number of a report, which always says where it comes from."""
+"""A number of the report, and where it comes from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from trigger_ml.errors import SpecError
 
-SOURCES = ("exact", "simulated", "open synthesis", "vendor csynth", "vendor post-route", "estimated")
-"""Where a number can come from; numbers of two sources never stand in one column."""
+Source = Literal[
+    "exact", "simulated", "open synthesis", "vendor csynth", "vendor post-route", "estimated"
+]  # fmt: skip
+"""``exact``: counted from the graph; ``simulated``: measured in a simulation of the RTL; ``open synthesis``: Yosys;
+``vendor ...``: read from a report of Vitis or Vivado; ``estimated``: a model."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number.
+    """A value with its source; values of different sources never share a column.
 
     Attributes:
-        name: e.g. ``lut``, ``latency_cycles``.
-        value: in ``unit``.
-        unit: e.g. ``ns``, ``cycles``; empty for a count.
-        source: one of :data:`SOURCES`.
+        name: ``lut``, ``ff``, ``dsp``, ``bram``, ``carry8``, ``latency_cycles``, ``latency_ns``, ``initiation_interval``,
+            ``logic_levels``, ``path_ns`` or a count of ``opcount``.
+        value: the number; an int where it is a count.
+        unit: ``""`` for a count.
+        source: what kind of knowledge it is.
         tool: what produced it, with its version.
-        low: lower end of its interval, None where there is none.
+        low: lower end of its interval, where it has one.
         high: upper end.
 
     Raises:
@@ -30,12 +35,12 @@ class Quantity:
     name: str
     value: int | float
     unit: str
-    source: str
+    source: Source
     tool: str
     low: float | None = None
     high: float | None = None
 
     def __post_init__(self) -> None:
         """Check the source."""
-        if self.source not in SOURCES:
-            raise SpecError(f"quantity {self.name} has the source {self.source!r}: name one of {', '.join(SOURCES)}")
+        if self.source not in get_args(Source):
+            raise SpecError(f'"{self.source}" is no source of a number: choose from {", ".join(get_args(Source))}')

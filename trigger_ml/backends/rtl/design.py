@@ -108,6 +108,27 @@ def alignment(net: Netlist, cell: Cell) -> tuple[tuple[int, ...], int, int]:
     return shifts, common - cell.frac if cell.constant else 0, common - cell.to.frac
 
 
+def full_width(net: Netlist, cell: Cell) -> int:
+    """Bits in which a cell's full result is computed: enough for every aligned operand and for the bits that are kept."""
+    if cell.kind == "product":
+        least = sum(held(net.cells[a]) for a in cell.args)
+    else:
+        shifts, constant_shift, _ = alignment(net, cell)
+        reach = [held(net.cells[a]) + s for a, s in zip(cell.args, shifts, strict=False)]
+        least = max(*reach, cell.constant.bit_length() + 1 + constant_shift if cell.constant else 1)
+    return max(cell.to.width + max(alignment(net, cell)[2], 0), least)
+
+
+def input_field(plan: Design, cell: Cell) -> tuple[str, int]:
+    """The port of an input cell, and its lowest bit there."""
+    at = cell.constant
+    for port in plan.inputs:
+        if at < len(port.elements):
+            return port.name, port.offsets[at]
+        at -= len(port.elements)
+    raise IndexError(at)
+
+
 def received(plan: Design) -> list[tuple[int, list[int]]]:
     """For each stage after the first, the cells whose values it receives through registers."""
     ends, stages = last_use(plan.net, plan.schedule), plan.schedule.stages

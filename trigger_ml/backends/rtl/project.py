@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from trigger_ml import artifact
+from trigger_ml.backends.rtl.design import Design
 from trigger_ml.errors import ArtifactError, Mismatch
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.io import digest
@@ -22,6 +24,18 @@ def handwritten(name: str) -> str:
         if (root / name).is_file():
             return (root / name).read_text("utf-8")
     raise ArtifactError(f"firmware/{name} is missing: install trigger_ml again")
+
+
+def vendor_files(plan: Design, suffix: str) -> dict[str, str]:
+    """The constraints and the Vivado script for a design whose source ends in ``v`` or ``vhd``, by relative path."""
+    read = {"v": f"read_verilog rtl/{plan.name}.v", "vhd": f"read_vhdl -vhdl2008 rtl/{plan.name}.vhd"}[suffix]
+    filled = {}
+    for path, template in ((f"vivado/{plan.name}.xdc", "network.xdc"), ("vivado/synthesize.tcl", "synthesize.tcl")):
+        text = handwritten(f"vivado/{template}")
+        for word, value in (("NAME", plan.name), ("PART", plan.part), ("CLOCK_NS", f"{plan.clock_ns:g}"), ("READ", read)):
+            text = re.sub(rf"\b{word}\b", value, text)
+        filled[path] = text
+    return filled
 
 
 def description(folder: Path, graph: Graph) -> dict[str, Any]:

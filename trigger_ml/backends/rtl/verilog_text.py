@@ -7,7 +7,7 @@ operand exactly. ``t12`` is the full result of cell 12, ``v12`` the bits that it
 from __future__ import annotations
 
 from trigger_ml.backends.rtl.design import (
-    Design, alignment, dead, held, name_of, output_elements, received,
+    Design, alignment, dead, full_width, held, input_field, name_of, output_elements, received,
 )  # fmt: skip
 from trigger_ml.backends.rtl.netlist import Cell, Lookup
 
@@ -84,9 +84,7 @@ def _cell(plan: Design, index: int, cell: Cell, stage: int) -> list[str]:
     expression = _expression(plan, cell, terms, constant_shift, stage)
     if drop < 0:
         expression, drop = f"({expression}) <<< {-drop}", 0
-    full = max(kept + drop, *(_reach(plan, a, s) for a, s in zip(cell.args, shifts, strict=False)), _constant_bits(cell, constant_shift))
-    if cell.kind == "product":
-        full = max(kept + drop, sum(held(plan.net.cells[a]) for a in cell.args))
+    full = full_width(plan.net, cell)
     kept_bits = f"t{index}[{kept + drop - 1}:{drop}]"
     if cell.kind == "relu":
         negative = f"{name_of(plan, cell.args[0], stage)}[{held(plan.net.cells[cell.args[0]]) - 1}]"
@@ -94,17 +92,10 @@ def _cell(plan: Design, index: int, cell: Cell, stage: int) -> list[str]:
     return [f"  wire signed [{full - 1}:0] t{index} = {expression};", f"{result}{{{zero}{kept_bits}}};"]
 
 
-def _constant_bits(cell: Cell, shift: int) -> int:
-    return cell.constant.bit_length() + 1 + shift if cell.constant else 1
-
-
-def _reach(plan: Design, index: int, shift: int) -> int:
-    return held(plan.net.cells[index]) + shift
-
-
 def _bits(plan: Design, cell: Cell, stage: int) -> str:
     if cell.kind == "input":
-        return _field(plan, cell)
+        port, low = input_field(plan, cell)
+        return f"{port}_in[{low + cell.to.width - 1}:{low}]"
     argument = plan.net.cells[cell.args[0]]
     code = f"{name_of(plan, cell.args[0], stage)}[{argument.to.width - 1}:0]"
     match cell.kind:
@@ -116,16 +107,6 @@ def _bits(plan: Design, cell: Cell, stage: int) -> str:
             return f"&{code}"
         case _:
             return f"table{cell.table}({code})"
-
-
-def _field(plan: Design, cell: Cell) -> str:
-    at = cell.constant
-    for port in plan.inputs:
-        if at < len(port.elements):
-            low = port.offsets[at]
-            return f"{port.name}_in[{low + cell.to.width - 1}:{low}]"
-        at -= len(port.elements)
-    raise IndexError(at)
 
 
 def _number(value: int, width: int) -> str:

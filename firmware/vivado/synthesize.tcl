@@ -1,0 +1,19 @@
+# Synthesis, placement and routing of the network alone (out of context), with reports.
+#
+#   vivado -mode batch -source vivado/synthesize.tcl            (from the folder that holds ports.json)
+#
+# Writes vivado/utilization.rpt, vivado/timing.rpt and vivado/routed.dcp.
+
+set root [file normalize [file join [file dirname [info script]] ..]]
+cd $root
+READ
+read_xdc -mode out_of_context vivado/NAME.xdc
+synth_design -top NAME -part PART -mode out_of_context -flatten_hierarchy full -global_retiming on
+opt_design
+place_design
+phys_opt_design
+route_design
+report_utilization -file vivado/utilization.rpt
+report_timing_summary -max_paths 20 -file vivado/timing.rpt
+write_checkpoint -force vivado/routed.dcp
+puts "WNS [get_property SLACK [get_timing_paths -max_paths 1 -setup]] ns at CLOCK_NS ns"
