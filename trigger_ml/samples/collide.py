@@ -1,0 +1,59 @@
+"""Collisions from Pythia 8, in batches of flat arrays. The only module that imports Pythia (extra ``datagen``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from trigger_ml.errors import SampleError, ToolMissing
+from trigger_ml.samples.detector import Ints, Particles
+from trigger_ml.samples.processes import COMMON
+
+BATCH = 500
+"""Collisions asked of Pythia at once."""
+
+
+class Collider:
+    """A seeded Pythia for one process; the collisions of one seed come in one order, however they are asked for.
+
+    Args:
+        lines: settings on top of :data:`trigger_ml.samples.processes.COMMON`.
+        seed: 1...900,000,000.
+
+    Raises:
+        ToolMissing: without pythia8mc.
+        SampleError: if Pythia refuses a setting.
+    """
+
+    def __init__(self, lines: tuple[str, ...], seed: int) -> None:
+        try:
+            import pythia8mc
+        except ImportError:
+            raise ToolMissing("pythia8mc is not installed: pip install 'trigger_ml[datagen]'") from None
+        self._pythia: Any = pythia8mc.Pythia("", False)
+        for line in (*COMMON, *lines, "Random:setSeed = on", f"Random:seed = {seed}"):
+            if not self._pythia.readString(line):
+                raise SampleError(f'Pythia refuses the setting "{line}": correct it in samples/processes.py')
+        if not self._pythia.init():
+            raise SampleError(f'Pythia does not start with "{lines[0]}": correct its settings in samples/processes.py')
+
+    def next(self, count: int) -> tuple[Particles, np.ndarray]:
+        """The next ``count`` collisions: stable particles, and the hardest parton scattering's pT in GeV of each."""
+        import awkward as ak
+
+        if count == 0:
+            empty: Ints = np.zeros(0, np.int64)
+            return Particles(empty, empty, *(np.zeros(0) for _ in range(3))), np.zeros(0)
+        batch = self._pythia.nextBatch(count)
+        if len(batch) != count:
+            raise SampleError(f"Pythia gave {len(batch)} of {count} collisions: the process may be impossible")
+        stable = batch.prt[batch.prt.status > 0]
+        counts = ak.to_numpy(ak.num(stable)).astype(np.int64)
+        pid = ak.to_numpy(ak.flatten(stable.id)).astype(np.int64)
+        momentum = (ak.to_numpy(ak.flatten(stable.p[axis])).astype(np.float64) for axis in ("px", "py", "pz"))
+        return Particles(counts, pid, *momentum), np.sqrt(ak.to_numpy(batch.info.pT2Hat).astype(np.float64))
+
+    def particles(self, count: int) -> Particles:
+        """The next ``count`` collisions' stable particles."""
+        return self.next(count)[0]

@@ -1,0 +1,226 @@
+"""Make a sample from Pythia: seeded chunks, in any number of processes, resumable.
+
+A chunk is a function of the settings, its process, part and number alone, so the sample doesn't depend on the number of
+workers, on their order, or on being interrupted. Finished chunks stay in ``folder/chunks`` and are not made again.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import artifact
+from trigger_ml.errors import ArtifactError, SampleError
+from trigger_ml.samples import crossing, layout, pileup, processes
+
+CHUNK = 2000
+PARTS = ("train", "validation", "test")
+SHARES = {True: (0.4, 0.1, 0.5), False: (0.1, 0.1, 0.8)}
+"""Parts of the background (True) and of a signal: large test parts, for rates need events."""
+
+PHYSICS = 1
+"""Raised whenever detector, objects or processes change what is made: old chunks are then not reused."""
+
+
+class Progress(Protocol):
+    """Told what has been finished."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` chunks of a stage (``pool`` or ``events``) are on disk."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a sample is made of.
+
+    Attributes:
+        variant: ``zero_bias`` or ``adc2021_like``.
+        background: background events.
+        signal: events of each signal.
+        pool: soft collisions in the pool.
+        pileup: mean number of non-diffractive collisions overlaid on a crossing.
+        seed: of everything.
+    """
+
+    variant: str
+    background: int
+    signal: int
+    pool: int
+    pileup: float
+    seed: int
+
+    def digest(self) -> str:
+        """sha256 over the settings and the processes' Pythia lines."""
+        lines = {p: [list(leg.lines) for leg in processes.legs(self.variant, p)] for p in self.processes()}
+        return artifact.digest_json({**asdict(self), "physics": PHYSICS, "chunk": CHUNK, "lines": lines})
+
+    def pool_digest(self) -> str:
+        """sha256 over what determines the pool, which variants share."""
+        content = [self.pool, self.seed, PHYSICS, pileup.POOL_CHUNK, list(processes.SOFT), list(processes.COMMON)]
+        return artifact.digest_json({"pool": content})
+
+    def processes(self) -> tuple[str, ...]:
+        """Background, then signals."""
+        return (processes.BACKGROUND, *processes.SIGNALS)
+
+    def sizes(self, process: str) -> tuple[int, ...]:
+        """Events of each part."""
+        background = process == processes.BACKGROUND
+        total = self.background if background else self.signal
+        edges = np.rint(np.cumsum((0.0, *SHARES[background])) * total).astype(int)
+        return tuple(np.diff(edges).tolist())
+
+
+@dataclass(frozen=True)
+class Job:
+    """One chunk to make: of the pool if ``process`` is ``pool``, else of a part of a process."""
+
+    settings: Settings
+    folder: Path
+    process: str
+    part: str
+    index: int
+    size: int
+
+    @property
+    def path(self) -> Path:
+        """Where the finished chunk is."""
+        digest = self.settings.pool_digest() if self.process == "pool" else self.settings.digest()
+        return self.folder / "chunks" / digest[:16] / f"{self.process}-{self.part}-{self.index}.npz"
+
+    def generator(self) -> np.random.Generator:
+        """Seeded by settings, process, part and index."""
+        text = f"{self.path.parent.name}/{self.path.name}"
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big"))
+
+
+def pool_jobs(settings: Settings, folder: Path) -> list[Job]:
+    """Chunks of the pool."""
+    return [Job(settings, folder, "pool", "all", i, n) for i, n in _chunks(settings.pool, pileup.POOL_CHUNK)]
+
+
+def event_jobs(settings: Settings, folder: Path) -> list[Job]:
+    """Chunks of all processes; those of equal number come together, so that a broken-off run has some of everything."""
+    jobs = [
+        Job(settings, folder, process, part, i, n)
+        for process in settings.processes()
+        for part, size in zip(PARTS, settings.sizes(process), strict=True)
+        for i, n in _chunks(size, CHUNK)
+    ]
+    return sorted(jobs, key=lambda job: job.index)
+
+
+def _chunks(size: int, step: int) -> Iterator[tuple[int, int]]:
+    return ((i, min(step, size - start)) for i, start in enumerate(range(0, size, step)))
+
+
+def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress | None = None) -> Path:
+    """Make what is missing and write ``folder/<variant>.h5``.
+
+    Raises:
+        ToolMissing: without Pythia or FastJet (extra ``datagen``).
+        SampleError: if the settings are impossible.
+        ArtifactError: if another process works in the folder.
+    """
+    _check(settings, workers)
+    with artifact.exclusive(folder):
+        _run(pool_jobs(settings, folder), workers, "pool", progress)
+        _run(event_jobs(settings, folder), workers, "events", progress)
+        return collect(settings, folder)
+
+
+def collect(settings: Settings, folder: Path) -> Path:
+    """Write ``folder/<variant>.h5`` from finished chunks."""
+    arrays: dict[str, NDArray] = {}
+    tried: dict[str, int] = {}
+    for process in settings.processes():
+        group = process if process == processes.BACKGROUND else f"signals/{process}"
+        for part in PARTS:
+            jobs = [job for job in event_jobs(settings, folder) if (job.process, job.part) == (process, part)]
+            made = [artifact.read_npz(job.path) for job in jobs]
+            arrays[f"{group}/{part}"] = np.concatenate([chunk["hw"] for chunk in made])
+            tried[process] = tried.get(process, 0) + sum(int(chunk["tried"][0]) for chunk in made)
+            if (process, part) == (processes.BACKGROUND, "test"):
+                arrays["background/source"] = np.concatenate([chunk["source"] for chunk in made])
+    pool = _pool(settings, folder)
+    path = folder / f"{settings.variant}.h5"
+    provenance = {
+        "settings": asdict(settings),
+        "settings_digest": settings.digest(),
+        "physics": PHYSICS,
+        "collisions_generated": tried,
+        "hard_fraction": pool.hard_fraction,
+        "hard_fraction_error": pool.hard_fraction_error,
+    }
+    layout.write(path, settings.variant, settings.pileup, arrays, provenance)
+    return path
+
+
+def _check(settings: Settings, workers: int) -> None:
+    if settings.variant not in layout.VARIANTS:
+        raise SampleError(f'there is no variant "{settings.variant}": available are {", ".join(layout.VARIANTS)}')
+    if settings.background < 10 or settings.signal < 10 or settings.pool < 10:
+        raise SampleError("a sample needs at least 10 background, signal and pool events: ask for more")
+    if settings.pileup < 0 or settings.seed < 0 or workers < 1:
+        raise SampleError("pileup and seed are not negative and workers at least 1: correct them")
+
+
+def _run(jobs: list[Job], workers: int, stage: str, progress: Progress | None) -> None:
+    missing = [job for job in jobs if not _finished(job)]
+    done = len(jobs) - len(missing)
+    if progress is not None:
+        progress(stage, done, len(jobs))
+    for _ in _work(missing, workers):
+        done += 1
+        if progress is not None:
+            progress(stage, done, len(jobs))
+
+
+def _finished(job: Job) -> bool:
+    """True if the chunk is on disk, whole, and of the right size."""
+    try:
+        chunk = artifact.read_npz(job.path)
+    except ArtifactError:
+        return False
+    return bool(len(chunk["hw"]) == job.size if "hw" in chunk else chunk["generated"][0] == job.size)
+
+
+def _work(jobs: list[Job], workers: int) -> Iterator[None]:
+    if workers == 1 or len(jobs) < 2:
+        for job in jobs:
+            run(job)
+            yield
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn) as executor:
+        futures: list[Future[None]] = [executor.submit(run, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def run(job: Job) -> None:
+    """Make one chunk and write it, whole or not at all."""
+    if job.process == "pool":
+        arrays = pileup.make_pool_chunk(job.size, job.generator())
+    else:
+        s = job.settings
+        pool = _pool(s, job.folder)
+        arrays = crossing.make_chunk(s.variant, job.process, job.part, job.size, pool, s.pileup, job.generator())
+    artifact.write_npz(job.path, arrays)
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(settings: Settings, folder: Path) -> pileup.Pool:
+    return pileup.assemble([artifact.read_npz(job.path) for job in pool_jobs(settings, folder)])
