@@ -126,5 +126,5 @@ def test_tpr_error_knows_how_badly_the_threshold_is_known():
 def test_errors_say_what_to_do():
     with pytest.raises(SampleError, match="needs two events of each class, there are 1 of background"):
         auc(np.array([1]), np.array([1, 2]))
-    with pytest.raises(SampleError, match="3 background scores with 2 source ids"):
+    with pytest.raises(SampleError, match="3 background scores, 2 source ids"):
         Background.of(np.arange(3), np.arange(2))

@@ -22,8 +22,8 @@ LABELS = {
     "ht": "HT",
     "met": "MET",
     "leading_pt": "leading pT",
-    "objects_ht": "number of objects, then HT",
-    "leptons_pt": "number of leptons, then pT",
+    "objects_ht": "objects, then HT",
+    "leptons_pt": "leptons, then pT",
 }
 
 

@@ -38,7 +38,7 @@ class Background:
         sources = np.arange(len(scores)) if sources is None else sources
         if not len(scores) or len(scores) != len(sources):
             raise SampleError(
-                f"{len(scores)} background scores with {len(sources)} source ids: give at least one event, each with an id"
+                f"{len(scores)} background scores, {len(sources)} source ids: give one event or more, each with an id"
             )
         order = np.argsort(scores, kind="stable")[::-1]
         return Background(scores[order], sources[order])

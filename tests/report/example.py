@@ -1,0 +1,89 @@
+"""A report made of artificial events, and a small graph with the ops of an R_z score."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.physics.sample import sample, scores
+from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.fixed import Fixed, Formats
+from trigger_ml.ir import ops
+from trigger_ml.ir.graph import Builder
+from trigger_ml.physics.evaluate import evaluate
+from trigger_ml.report import Agreement, BudgetLine, ReportData, Skipped, summarize
+from trigger_ml.spec import Physics
+
+
+def graph():
+    rng = np.random.default_rng(0)
+    b = Builder()
+    widths = np.where(np.arange(57) % 3 == 0, 12, 9)
+    x = b.input((57,), Formats.of(np.ones(57), widths, np.zeros(57)), "x")
+
+    def dense(a, n, m, name, bits):
+        w = rng.integers(-15, 16, (n, m)) * (rng.random((n, m)) < 0.3)
+        a = b.affine(a, w, rng.integers(-99, 99, m), 3, name)
+        frac = rng.integers(0, 3, m)
+        return b.requant(
+            b.add(ops.Relu(), a), Formats.of(np.zeros(m), rng.integers(2, bits, m) + frac, frac), "RND", "SAT"
+        )
+
+    x = b.requant(
+        x,
+        Formats.of(np.ones(57), np.where(np.arange(57) % 3, 0, rng.integers(4, 9, 57)), np.full(57, -2)),
+        "RND",
+        "SAT",
+    )
+    h = dense(dense(x, 57, 32, "hidden_1", 9), 32, 16, "hidden_2", 8)
+    mu = b.requant(b.affine(h, rng.integers(-9, 9, (16, 3)), [0] * 3, 4, "mu"), Fixed(True, 9, 3), "RND", "SAT")
+    var = b.requant(b.affine(h, rng.integers(-9, 9, (16, 3)), [0] * 3, 4, "log_var"), Fixed(True, 6, 1), "RND", "SAT")
+    exp = b.table(var, np.arange(64)[::-1], -32, 4, "inverse_variance")
+    square = b.add(ops.Mul(), mu, mu, name="mu_squared")
+    rz = b.reduce(b.add(ops.Mul(), square, exp, name="ratio"), "sum", 0, "sum")
+    score = b.requant(rz, Fixed(False, 12, 6), "RND", "SAT", name="score")
+    return b.graph(score)
+
+
+PHYSICS = Physics(bootstrap=20, rate_khz=30.0)
+
+
+def report(background=20_000, signal=2_000, physics=PHYSICS, **changes):
+    events = sample(background, signal)
+    quantized, floating = scores(events)
+    result = evaluate(events, quantized, floating, physics, seed=1, score_format=Fixed(False, 12, 6), threshold=700)
+    cost = (
+        Quantity("lut", 2110, "", "open synthesis", "yosys 0.70"),
+        Quantity("ff", 1682, "", "open synthesis", "yosys 0.70"),
+        Quantity("dsp", 3, "", "open synthesis", "yosys 0.70"),
+        Quantity("bram", 0, "", "open synthesis", "yosys 0.70"),
+        Quantity("path_ns", 6.31, "ns", "estimated", "path of the netlist, uncalibrated", 5.1, 8.0),
+        Quantity("ebops", 4193, "", "exact", "trigger_ml opcount"),
+        Quantity("latency_cycles", 11, "cycles", "simulated", "verilator 5.048"),
+        Quantity("latency_ns", 55.0, "ns", "simulated", "verilator 5.048, clock of the spec"),
+        Quantity("initiation_interval", 1, "cycles", "simulated", "verilator 5.048"),
+    )
+    named = {q.name: q for q in cost}
+    fields = {
+        "model": "l1_vae_rz",
+        "agreement": (
+            Agreement("hls4ml", 20_000, 0, "hls4ml 1.3.0, g++ 12.2"),
+            Agreement("verilator", 100_000, 0, "verilator 5.048"),
+            Agreement("icarus", 1_000, 0, "icarus 11.0"),
+            Agreement("onnx", 1_000_000, 0, "onnxruntime 1.32.0"),
+        ),
+        "quantities": cost,
+        "budget": tuple(
+            BudgetLine(name, limit, unit, named[name])
+            for name, limit, unit in (
+                ("lut", 3000, ""),
+                ("dsp", 4, ""),
+                ("latency_cycles", 12, "cycles"),
+                ("initiation_interval", 1, "cycles"),
+            )
+        ),
+        "graph": summarize(graph(), "ab" * 32, {"hidden_1": 2931, "hidden_2": 812, "mu": 210, "log_var": 240}),
+        "provenance": {"spec": "cd" * 32, "trigger_ml": "0.1.0", "hls4ml": "1.3.0", "alkaid": "0.8.2"},
+        "physics": result,
+        "skipped": (Skipped("ghdl", "ghdl is not installed: apt-get install ghdl."),),
+    }
+    return ReportData(**(fields | changes))

@@ -1,0 +1,141 @@
+"""The report as one self-contained page of HTML."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from trigger_ml.errors import ToolMissing
+from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.physics.intervals import Estimate
+from trigger_ml.physics.result import PhysicsResult, ScoreResult
+from trigger_ml.physics.roc import Point
+from trigger_ml.report import labels
+from trigger_ml.report.data import ReportData
+from trigger_ml.report.document import FAST_SIMULATION
+from trigger_ml.report.drawing import draw, shape, span
+from trigger_ml.report.plots import figures
+
+MEANING = {
+    "exact": "counted from the graph or the netlist",
+    "simulated": "measured in simulation",
+    "open synthesis": "Yosys; not a vendor's figure",
+    "vendor csynth": "the vendor's HLS estimate",
+    "vendor post-route": "after place and route",
+    "estimated": "a model's prediction",
+}
+
+
+def render(data: ReportData) -> str:
+    """The page; equal data give equal text.
+
+    Raises:
+        ToolMissing: jinja2, matplotlib or mplhep is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError:
+        raise ToolMissing('the report page needs jinja2: pip install "trigger_ml[report]"') from None
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., Any]] = {
+        "number": labels.number,
+        "measured": _errors,
+        "process": labels.process,
+        "quantity": labels.quantity,
+        "point": labels.point,
+        "few": labels.few,
+        "shape": shape,
+        "span": span,
+        "image": _image,
+    }
+    environment.filters.update(filters)
+    return environment.get_template("page.html.j2").render(_context(data))
+
+
+def _context(data: ReportData) -> dict[str, Any]:
+    return {
+        "data": data,
+        "verdict": data.verdict,
+        "events": sum(a.events for a in data.agreement),
+        "mismatches": sum(a.mismatches for a in data.agreement),
+        "tiles": _tiles(data),
+        "by_source": _by_source(data.quantities),
+        "meaning": MEANING,
+        "network": draw(data.graph),
+        "ebops": sum(layer.ebops or 0 for layer in data.graph.layers),
+        "physics": data.physics,
+        "scores": _scores(data.physics),
+        "points": _points(data.physics),
+        "marked": _marked(data.physics),
+        "figures": () if data.physics is None else figures(data.physics),
+        "simulation": FAST_SIMULATION,
+    }
+
+
+def _tiles(data: ReportData) -> list[dict[str, Any]]:
+    """The few numbers that people look for first, each with its source."""
+    found: list[dict[str, Any]] = []
+    for name in ("lut", "dsp", "latency_cycles", "latency_ns", "initiation_interval"):
+        q = _best(data.quantities, name)
+        if q is not None:
+            found.append(
+                {"label": labels.quantity(name), "value": labels.number(q.value), "unit": q.unit, "source": q.source}
+            )
+    if data.physics is not None:
+        point = data.physics.quantized.point(data.physics.working_point)
+        if point.rate_khz is not None:
+            found.append(
+                {
+                    "label": "trigger rate",
+                    "value": _errors(point.rate_khz),
+                    "unit": "kHz",
+                    "source": f"{point.events} events",
+                }
+            )
+    return found
+
+
+def _best(quantities: tuple[Quantity, ...], name: str) -> Quantity | None:
+    """The one nearest to hardware."""
+    order = ("vendor post-route", "vendor csynth", "simulated", "open synthesis", "exact", "estimated")
+    named = [q for q in quantities if q.name == name]
+    return min(named, key=lambda q: order.index(q.source), default=None)
+
+
+def _by_source(quantities: tuple[Quantity, ...]) -> Mapping[str, list[Quantity]]:
+    grouped = {source: [q for q in quantities if q.source == source] for source in MEANING}
+    return {source: named for source, named in grouped.items() if named}
+
+
+def _scores(physics: PhysicsResult | None) -> tuple[ScoreResult, ...]:
+    return () if physics is None else (physics.quantized, physics.floating, *physics.baselines)
+
+
+def _points(physics: PhysicsResult | None) -> tuple[Point, ...]:
+    return () if physics is None else physics.quantized.points
+
+
+def _marked(physics: PhysicsResult | None) -> frozenset[str]:
+    """Working points with too few background events behind them."""
+    return frozenset(p.name for p in _points(physics) if labels.few(p))
+
+
+def _errors(e: Estimate, scale: float = 1.0, sign: bool = False) -> Any:
+    """A value with its errors set small beside it, the upper above the lower."""
+    import markupsafe
+
+    value, up, down = labels.rounded(e, scale, sign)
+    small = f"<i>±{up}</i>" if up == down else f"<i>+{up}</i><i>−{down}</i>"
+    return markupsafe.Markup(f'<span class="m">{value}<span class="e">{small}</span></span>')
+
+
+def _image(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
