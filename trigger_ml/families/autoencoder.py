@@ -40,7 +40,7 @@ def encoder(model: Model, heads: int) -> tuple[Dense, ...]:
 
 def decoder(model: Model, outputs: int) -> tuple[Dense, ...]:
     """Latent space to ``outputs``: the encoder's shape mirrored."""
-    return chain("decoder", model.hidden[::-1], Dense("restored", outputs, False))
+    return chain("decoder", model.hidden[::-1], Dense("decoded", outputs, False))
 
 
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:

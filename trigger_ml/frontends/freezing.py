@@ -40,7 +40,7 @@ class Layer:
     bias: NDArray[np.float64]
 
 
-def freeze(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> Graph:
+def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> Graph:
     """The graph ``x -> score`` of a trained network; exact, or an error.
 
     Args:

@@ -14,7 +14,7 @@ from trigger_ml import plugins
 from trigger_ml.artifact import read_npz, write_json, write_npz
 from trigger_ml.fixed import Rounding
 from trigger_ml.frontends import scoring
-from trigger_ml.frontends.freezing import freeze
+from trigger_ml.frontends.freezing import to_graph
 from trigger_ml.frontends.loop import Record
 from trigger_ml.frontends.plan import Plan
 from trigger_ml.ir.bounds import FLOAT32_EXACT, bounds
@@ -74,11 +74,11 @@ def write(
         rounding: of the activation quantizers.
     """
     arrays = {**arrays, **scoring.head_arrays(plan.heads), "score.integer": np.int64(62)}
-    arrays["score.integer"] = np.int64(_integer_bits(freeze(arrays, spec, sample, rounding), plan))
+    arrays["score.integer"] = np.int64(_integer_bits(to_graph(arrays, spec, sample, rounding), plan))
     write_npz(folder / "trained.npz", arrays)
     kept = {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
     write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
-    graph = freeze(arrays, spec, sample, rounding)
+    graph = to_graph(arrays, spec, sample, rounding)
     write_json(folder / "history.json", {"phases": dict(history), "score": quality(graph, spec, plan)})
 
 

@@ -18,7 +18,7 @@ from trigger_ml.errors import SpecError
 from trigger_ml.families import inputs
 from trigger_ml.fixed import Rounding
 from trigger_ml.frontends import loop, plan, result, session
-from trigger_ml.frontends.freezing import freeze as frozen
+from trigger_ml.frontends.freezing import to_graph
 from trigger_ml.ir.graph import Graph
 from trigger_ml.samples.dataset import Sample
 from trigger_ml.spec import Spec
@@ -54,7 +54,7 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
 
 def freeze(folder: Path, spec: Spec, sample: Sample) -> Graph:
     """The integer graph of what :func:`train` wrote; numpy only."""
-    return frozen(read_npz(folder / "trained.npz"), spec, sample, ROUNDING)
+    return to_graph(read_npz(folder / "trained.npz"), spec, sample, ROUNDING)
 
 
 def _ramp(

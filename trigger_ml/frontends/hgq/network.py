@@ -36,7 +36,7 @@ class Network:
         from hgq.layers import QDense
 
         keras.utils.set_random_seed(seed)
-        sample = inputs.scaled(plan.x[:20_000])
+        sample = inputs.scaled(plan.x[:: max(1, len(plan.x) // 20_000)])
         ranges = [_quantile(np.abs(sample))]
         x = first = keras.Input((plan.x.shape[1],), name="x")
         for i, layer in enumerate(plan.layers):

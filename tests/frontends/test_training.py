@@ -1,0 +1,135 @@
+"""Both front ends, every score: the float32 forward is the graph, and a killed training ends in the same weights."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.frontends.events import sample
+from trigger_ml import plugins, spec
+from trigger_ml.artifact import digest_path, read_json, read_npz
+from trigger_ml.errors import SpecError
+from trigger_ml.frontends import result
+from trigger_ml.ir.interpret import interpret
+
+pytest.importorskip("hgq", reason="needs the extra train")
+pytestmark = pytest.mark.needs_train
+
+SPEC = """
+name = "tiny"
+seed = 3
+[model]
+family = "{family}"
+frontend = "{frontend}"
+score = "{score}"
+hidden = [8, 6]
+latent = 2
+beta = {beta}
+{bits}
+[train]
+float_epochs = 60
+epochs = {epochs}
+fine_tune_epochs = 2
+batch = 128
+learning_rate = {rate}
+ebops_beta = [1e-5, 1e-3]
+teachers = {teachers}
+"""
+PRODUCTS = ("trained.npz", "float.npz", "history.json", "selfcheck.npz")
+
+
+def tiny(frontend: str, score: str, target: int | None = 5000, beta: float = 0.01) -> spec.Spec:
+    text = SPEC.format(
+        family="mlp" if score == "distilled" else "autoencoder",
+        frontend=frontend,
+        score=score,
+        beta=beta if score in ("rz", "mu2", "dkl") else 0.0,
+        bits="bits = 7" if frontend == "qkeras" else "",
+        epochs=12 if frontend == "hgq" else 4,
+        rate=1e-2 if frontend == "hgq" else 1e-3,
+        teachers=2 if score == "distilled" else 1,
+    )
+    return spec.parse(text + (f"ebops_target = {target}\n" if frontend == "hgq" and target else ""))
+
+
+CASES = [("hgq", s) for s in ("rz", "mu2", "dkl", "distilled", "reconstruction")] + [
+    ("qkeras", "distilled"),
+    ("qkeras", "rz"),
+]
+
+
+@pytest.mark.parametrize(("frontend", "score"), CASES)
+def test_the_frameworks_forward_is_the_graph(tmp_path, frontend, score):
+    s, events = tiny(frontend, score, 12000 if score == "reconstruction" else 5000), sample()
+    module = plugins.find("frontends", frontend)
+    module.train(s, events, tmp_path, None)
+    graph = module.freeze(tmp_path, s, events)
+    for agreement in result.selfcheck(tmp_path, graph):
+        assert agreement.exact, f"{agreement.node} is not proved below 2**24"
+        assert agreement.mismatches == 0
+        assert agreement.values >= 1000
+    history = read_json(tmp_path / "history.json")
+    assert history["score"]["rank_correlation"]["all"] > 0.5
+    x = np.concatenate([events.background.validation, *(p.validation for p in events.signals.values())])
+    family = plugins.find("families", s.model.family)
+    twin = family.float_score(read_npz(tmp_path / "float.npz"), x, s)
+    ours = interpret(graph, x)["score"][:, 0]
+    assert result.spearman(ours, twin) == pytest.approx(history["score"]["rank_correlation"]["all"])
+    if frontend == "hgq":
+        ebops = [record["ebops"] for record in history["phases"]["ramp"]]
+        assert ebops[-1] < 0.7 * ebops[0], "the price of EBOPs moved nothing"
+        assert list((tmp_path / "checkpoints").glob("ramp-*.npz")), "the ramp left no snapshot"
+
+
+def test_training_says_when_the_target_is_out_of_reach(tmp_path):
+    with pytest.raises(SpecError, match=r"ebops_target 10 was not reached .* raise ebops_beta or epochs"):
+        plugins.find("frontends", "hgq").train(tiny("hgq", "mu2", 10), sample(), tmp_path, None)
+
+
+def test_a_collapsed_latent_space_is_an_error(tmp_path):
+    with pytest.raises(SpecError, match=r"beta 50 made the latent space collapse .* lower beta"):
+        plugins.find("frontends", "hgq").train(tiny("hgq", "rz", beta=50), sample(), tmp_path, None)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.frontends.events import sample
+from tests.frontends.test_training import tiny
+from trigger_ml import plugins
+plugins.find("frontends", sys.argv[1]).train(tiny(sys.argv[1], sys.argv[2]), sample(), Path(sys.argv[3]), None)
+"""
+
+
+def start(frontend: str, score: str, folder: Path) -> subprocess.Popen[bytes]:
+    root = Path(__file__).parents[2]
+    argv = [sys.executable, "-W", "ignore", "-c", PROGRAM, frontend, score, str(folder)]
+    return subprocess.Popen(argv, cwd=root, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=dict(os.environ))
+
+
+def killed_after(frontend: str, score: str, folder: Path, checkpoint: str) -> None:
+    """Start training and kill it without warning soon after a checkpoint has appeared."""
+    process = start(frontend, score, folder)
+    while process.poll() is None and not list((folder / "checkpoints").glob(checkpoint)):
+        time.sleep(0.02)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize(("frontend", "score", "stops"), [("hgq", "distilled", ("student.npz", "ramp-*.npz"))])
+def test_a_killed_training_ends_in_the_same_weights(tmp_path, frontend, score, stops):
+    plain, broken = tmp_path / "plain", tmp_path / "broken"
+    assert start(frontend, score, plain).wait() == 0
+    for checkpoint in stops:
+        killed_after(frontend, score, broken, checkpoint)
+        assert not (broken / "history.json").exists(), "the training was over before it could be killed"
+    assert start(frontend, score, broken).wait() == 0
+    assert {n: digest_path(broken / n) for n in PRODUCTS} == {n: digest_path(plain / n) for n in PRODUCTS}
