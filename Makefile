@@ -1,6 +1,6 @@
 # make run    from events to report, for the default model       make test   every test that isn't slow, and the linters
 # make models the same for every model in models/                make slow   the slow tests
-# make fuzz   200 random graphs through every engine             make bench  the benchmarks
+# make fuzz   random graphs through every engine                 make bench  the benchmarks
 # make docs   the pages that are made from the source            make clean  remove what was generated, but not .venv
 # Each does its own set-up: a virtual environment in .venv, the Python packages, and system tools where permitted.
 
@@ -8,6 +8,7 @@ BIN := .venv/bin
 SPEC ?= models/l1_vae_rz/spec.toml
 WORKERS ?= 2
 COUNT ?= 200
+RTL_COUNT ?= 20
 
 .DELETE_ON_ERROR:
 .PHONY: run test lint models slow fuzz bench docs clean setup
@@ -31,7 +32,10 @@ slow: setup
 	$(BIN)/pytest -m slow
 
 fuzz: setup
-	$(BIN)/python -m trigger_ml.fuzz --count $(COUNT)
+	$(BIN)/python -m trigger_ml.fuzz --engine onnx --count $(COUNT)
+	$(BIN)/python -m trigger_ml.fuzz --engine hls4ml --count $(COUNT)
+	$(BIN)/python -m trigger_ml.fuzz --engine verilog --count $(RTL_COUNT)
+	$(BIN)/python -m trigger_ml.fuzz --engine vhdl --count $(RTL_COUNT)
 
 bench: setup
 	set -e; for script in bench/*.py; do $(BIN)/python $$script; done

@@ -45,7 +45,16 @@ def examine() -> tuple[Finding, ...]:
         version = tools.package_version(package.name)
         get = f"pip install 'trigger_ml[{package.extra}]'"
         rows.append(Finding(package.name, "package", version, pins.get(package.name), package.enables, get))
-    return tuple(rows)
+    return (*rows, _qkeras())
+
+
+def _qkeras() -> Finding:
+    """QKeras is kept apart from the packages that pip lists."""
+    from trigger_ml.frontends.qkeras import package
+
+    found = package.VERSION if package.folder().is_dir() else None
+    get = "fetched when it is first needed; it needs trigger_ml[train]"
+    return Finding("qkeras-v3", "package", found, package.VERSION, "training with uniform bits", get)
 
 
 def catalogue(models: Path) -> Mapping[str, tuple[str, ...]]:
