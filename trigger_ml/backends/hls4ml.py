@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.artifact import atomic_folder
-from trigger_ml.backends.hls import project, testbench
-from trigger_ml.backends.hls.layers import lower
+from trigger_ml.backends.hls import adders, project, testbench
+from trigger_ml.backends.hls.layers import kernel, lower
 from trigger_ml.errors import Unsupported
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import FLOAT64_EXACT, bounds
@@ -37,6 +37,8 @@ def check(graph: Graph, target: Target) -> None:
     known = bounds(graph)
     for node in graph.nodes:
         op: Any = node.op
+        if target.strategy == "distributed_arithmetic" and isinstance(op, (ops.Affine, ops.Conv)):
+            adders.check(kernel(graph, node))
         for name in ("w", "b", "values"):
             numbers = getattr(op, name, None)
             if numbers is not None and max(-int(numbers.min()), int(numbers.max())) > FLOAT64_EXACT:
@@ -59,7 +61,7 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
         ToolMissing: if hls4ml is not installed.
     """
     check(graph, target)
-    model = lower(graph)
+    model = lower(graph, target.strategy)
     with atomic_folder(folder) as part:
         types = project.write(model, part, target)
         testbench.write(model, part, types)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.backends.hls import adders
+from trigger_ml.backends.hls.adders import Kernel
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import Tensor, bounds, pad, windows
@@ -63,16 +65,26 @@ class Model:
     outputs: tuple[Port, ...]
 
 
-def lower(graph: Graph) -> Model:
-    """The hls4ml model of a graph."""
+Strategy = Literal["latency", "distributed_arithmetic"]
+
+
+def lower(graph: Graph, strategy: Strategy = "latency") -> Model:
+    """The hls4ml model of a graph.
+
+    Raises:
+        ToolMissing: distributed arithmetic without the package alkaid.
+    """
     known = bounds(graph)
     # hls4ml keeps a layer's tensor among its attributes: no suffix, and a node named "table" loses its table.
     names = {n.name: n.name + ("_in" if isinstance(n.op, ops.Input) else "_node") for n in graph.nodes}
     layers: list[Layer] = []
     for node in graph.nodes:
-        parts = [known[i] for i in node.inputs]
-        inputs = tuple(names[i] for i in node.inputs)
-        layers += RULES[type(node.op)](names[node.name], node, inputs, parts, known[node.name])
+        name, t = names[node.name], known[node.name]
+        parts, inputs = [known[i] for i in node.inputs], tuple(names[i] for i in node.inputs)
+        if strategy == "distributed_arithmetic" and isinstance(node.op, (ops.Affine, ops.Conv)):
+            layers += _adders(name, kernel(graph, node), node, inputs, parts, t)
+        else:
+            layers += RULES[type(node.op)](name, node, inputs, parts, t)
     outputs = []
     for name in graph.outputs:
         t, layer = known[name], names[name]
@@ -104,15 +116,21 @@ def _affine(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor],
 
 def _conv(name: str, node: Node, inputs: tuple[str, ...], parts: list[Tensor], t: Tensor) -> list[Layer]:
     op: Any = node.op
-    (a,) = parts
-    at = np.arange(1, math.prod(a.shape) + 1).reshape(a.shape)
-    at = windows(pad(at, op.padding), op.w.shape[: op.w.ndim - 2], op.strides) - 1  # -1: a zero of the padding
+    at = _patches(op, parts[0].shape)
     wide = f"{name}_windows"
-    shape = (math.prod(at.shape[:-2]), math.prod(at.shape[-2:]))
     return [
-        _wire(wide, inputs, at.ravel(), parts, shape, a.fixed),
+        _wire(wide, inputs, at.ravel(), parts, at.shape, parts[0].fixed),
         _linear(name, wide, op.w.reshape(-1, op.w.shape[-1]), op.b, op.frac, t),
     ]
+
+
+def _patches(op: ops.Affine | ops.Conv, shape: tuple[int, ...]) -> NDArray[Any]:
+    """For each position the numbers of the elements that are multiplied, ``(positions, n_in)``; -1 is padding."""
+    at = np.arange(1, math.prod(shape) + 1).reshape(shape)
+    if isinstance(op, ops.Conv):
+        at = windows(pad(at, op.padding), op.w.shape[: op.w.ndim - 2], op.strides)
+        at = at.reshape(*at.shape[:-2], -1)
+    return at.reshape(-1, at.shape[-1]) - 1
 
 
 def _linear(name: str, source: str, w: NDArray[Any], b: NDArray[Any], frac: int, t: Tensor) -> Layer:
@@ -138,6 +156,37 @@ def accumulator(t: Tensor) -> Fixed:
     """A format for every product and partial sum of a node, in whatever order they are added."""
     low = -t.peak if t.lo.min() < 0 or t.peak > t.hi.max() else 0
     return Fixed.holding(low, t.peak, t.frac)
+
+
+# -- products with constants: distributed arithmetic ------------------------------------------------------------------
+
+
+def kernel(graph: Graph, node: Node) -> Kernel:
+    """What an Affine or Conv computes at one position, on the union of the positions' intervals."""
+    op: Any = node.op
+    a = bounds(graph)[node.inputs[0]]
+    at = _patches(op, a.shape)
+    source = graph.by_name[node.inputs[0]].op
+    zeros = np.zeros(a.shape, np.int64)
+    if isinstance(source, ops.Requant):
+        zeros = np.broadcast_to(source.formats.step - source.formats.frac, a.shape)
+    lo, hi, zeros = (np.append(z.ravel(), 0)[at] for z in (a.lo, a.hi, zeros))
+    zeros = np.where(at < 0, np.max(zeros), zeros).min(axis=0)
+    w = op.w.reshape(-1, op.w.shape[-1])
+    return Kernel(node.name, w, op.b, op.frac, lo.min(axis=0), hi.max(axis=0), zeros, a.frac)
+
+
+def _adders(name: str, k: Kernel, node: Node, inputs: tuple[str, ...], parts: list[Tensor], t: Tensor) -> list[Layer]:
+    layers = []
+    if isinstance(node.op, ops.Conv):
+        at, wide = _patches(node.op, parts[0].shape), f"{name}_windows"
+        layers.append(_wire(wide, inputs, at.ravel(), parts, at.shape, parts[0].fixed))
+        inputs = (wide,)
+    n_in, n_out = k.w.shape
+    function = f"adders_{name}"
+    calls = [f"nnet::{function}({{a0}} + {p * n_in}, {{r}} + {p * n_out});" for p in range(math.prod(t.shape) // n_out)]
+    call, code = "\n    ".join(calls), adders.function(k, function)
+    return [*layers, Layer(name, "Exact", inputs, {"result": t.fixed}, {"shape": _flat(t.shape)}, call, code)]
 
 
 # -- wiring -----------------------------------------------------------------------------------------------------------
