@@ -24,7 +24,7 @@ class Kind:
         backend: module in ``trigger_ml/backends`` that builds it.
         events: field of ``[engines]`` that says on how many events.
         label: what runs, in the report's words.
-        simulator: module that simulates the RTL and measures its latency; None for the backend's own ``simulate``.
+        simulator: ``module:function`` of ``backends.rtl`` that simulates and measures the latency; None for the backend's own ``simulate``.
     """
 
     name: str
@@ -44,7 +44,8 @@ class Kind:
         measured: list[Any] = []
         if self.simulator is None:
             return plain, measured
-        measure: Measure = import_module(f"trigger_ml.backends.rtl.{self.simulator}").measure
+        module, function = self.simulator.split(":")
+        measure: Measure = getattr(import_module(f"trigger_ml.backends.rtl.{module}"), function)
 
         def simulate(feed: validate.Feed) -> Any:
             measured.append(measure(folder, graph, feed))
@@ -55,8 +56,8 @@ class Kind:
 
 KINDS = (
     Kind("onnx", "onnx", "onnx", "ONNX Runtime"),
-    Kind("verilator", "verilog", "verilog", "Verilator", "verilator"),
-    Kind("icarus", "verilog", "second", "Icarus Verilog", "icarus"),
-    Kind("ghdl", "vhdl", "vhdl", "GHDL", "ghdl"),
+    Kind("verilator", "verilog", "verilog", "Verilator", "verilator:measure"),
+    Kind("icarus", "verilog", "second", "Icarus Verilog", "text_simulators:icarus"),
+    Kind("ghdl", "vhdl", "vhdl", "GHDL", "text_simulators:ghdl"),
     Kind("hls4ml", "hls4ml", "hls4ml", "hls4ml C simulation, g++"),
 )
