@@ -31,7 +31,7 @@ LEAST_RANK_CORRELATION = 0.97
 
 def cost(ws: Workspace, graph: Graph) -> None:
     """Count the graph's operations, synthesise the Verilog with Yosys if it can be, and write ``cost.json``."""
-    found, skipped = list(opcount.count(graph)), []
+    found, skipped = list(opcount.estimate(graph)), []
     verilog = ws.folder / "firmware" / "verilog"
     if verilog.is_dir():
         try:
@@ -85,7 +85,7 @@ def collect(ws: Workspace) -> ReportData:
         agreement=tuple(_agreement(kind, row) for kind, row in rows),
         quantities=found,
         budget=budget(ws, found),
-        graph=summarize(graph, io.digest(graph), opcount.ebops(graph)),
+        graph=summarize(graph, io.digest(graph)),
         provenance=_provenance(ws, graph, training),
         physics=physics,
         skipped=tuple(skipped),

@@ -24,7 +24,7 @@ class Kind:
         backend: module in ``trigger_ml/backends`` that builds it.
         events: field of ``[engines]`` that says on how many events.
         label: what runs, in the report's words.
-        simulator: ``module:function`` of ``backends.rtl`` that simulates and measures; None: the backend's ``simulate``.
+        simulator: ``module:function`` of ``backends.rtl`` that simulates; None: the backend itself.
     """
 
     name: str

@@ -1,0 +1,155 @@
+"""The flow on a small frozen model: what runs again and what doesn't, verdicts, nothing half-done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tests.frontends.events import sample
+from trigger_ml import artifact, pipeline
+from trigger_ml.errors import ArtifactError, Mismatch, OverBudget, SpecError
+from trigger_ml.fixed import Fixed
+from trigger_ml.ir import io
+from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.passes.decision import with_decision
+
+SPEC = """
+name = "small"
+seed = 3
+[model]
+family = "mlp"
+frontend = "hgq"
+score = "distilled"
+hidden = [2]
+[engines]
+hls4ml = 0
+verilog = 0
+second = 0
+vhdl = 0
+onnx = 3000
+[budget]
+{budget}
+"""
+
+
+@pytest.fixture(autouse=True)
+def events(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = sample(4000, 800)
+    monkeypatch.setattr("trigger_ml.workspace.Workspace.sample", made)
+
+
+def graph() -> Graph:
+    """The sum of all momenta, in bins of 4 hardware units: a score that its float twin below follows closely."""
+    b = Builder()
+    x = b.input((57,), Fixed(True, 13, 0), "x")
+    w = np.zeros((57, 1), np.int64)
+    w[::3] = 1
+    return with_decision(b.graph(b.requant(b.affine(x, w, [0], 0), Fixed(False, 14, -2), "RND", "SAT", "score")), 50)
+
+
+def model(folder: Path, budget: str = "") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "spec.toml").write_text(SPEC.format(budget=budget))
+    io.save(graph(), folder)
+    artifact.write_npz(folder / "float.npz", {"none": np.zeros(1)})
+    artifact.write_json(folder / "training.json", {"selfcheck": []})
+    return folder
+
+
+@pytest.fixture
+def twin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "trigger_ml.families.mlp.float_score", lambda weights, x, spec: x[:, ::3].sum(axis=1).astype(float)
+    )
+
+
+def quiet() -> Console:
+    return Console(quiet=True)
+
+
+def steps(out: Path) -> dict[str, float]:
+    return {p.stem: p.stat().st_mtime_ns for p in (out / "small" / "stamps").glob("*.json")}
+
+
+@pytest.mark.usefixtures("twin")
+def test_a_frozen_model_runs_to_its_report_and_a_second_run_does_nothing(tmp_path: Path) -> None:
+    made = pipeline.run(model(tmp_path / "m"), quiet(), tmp_path / "out", frozen=True)
+    assert made["verdict"] == "PASS"
+    assert made["agreement"][0]["engine"] == "onnx"
+    assert made["agreement"][0]["events"] == 3000
+    before, report = steps(tmp_path / "out"), (tmp_path / "out" / "small" / "report.json").read_bytes()
+    pipeline.run(tmp_path / "m", quiet(), tmp_path / "out", frozen=True)
+    assert steps(tmp_path / "out") == before
+    assert (tmp_path / "out" / "small" / "report.json").read_bytes() == report
+
+
+@pytest.mark.usefixtures("twin")
+def test_a_changed_number_of_events_reruns_the_comparison_alone(tmp_path: Path) -> None:
+    pipeline.run(model(tmp_path / "m"), quiet(), tmp_path / "out", frozen=True)
+    before = steps(tmp_path / "out")
+    spec = tmp_path / "m" / "spec.toml"
+    spec.write_text(spec.read_text().replace("onnx = 3000", "onnx = 4000"))
+    pipeline.run(tmp_path / "m", quiet(), tmp_path / "out", frozen=True)
+    assert {k for k, v in steps(tmp_path / "out").items() if v != before[k]} == {"validate_onnx"}
+
+
+@pytest.mark.usefixtures("twin")
+def test_a_damaged_engine_is_built_again(tmp_path: Path) -> None:
+    pipeline.run(model(tmp_path / "m"), quiet(), tmp_path / "out", frozen=True)
+    built = tmp_path / "out" / "small" / "firmware" / "onnx" / "model_float.onnx"
+    whole = built.read_bytes()
+    built.write_bytes(whole[:-100])
+    pipeline.run(tmp_path / "m", quiet(), tmp_path / "out", frozen=True)
+    assert built.read_bytes() == whole
+
+
+@pytest.mark.usefixtures("twin")
+def test_over_budget_is_its_own_verdict_and_the_report_stands(tmp_path: Path) -> None:
+    with pytest.raises(OverBudget, match="lut has a limit"):
+        pipeline.run(model(tmp_path / "m", "lut = 10"), quiet(), tmp_path / "out", frozen=True)
+    report = json.loads((tmp_path / "out" / "small" / "report.json").read_text())
+    assert report["verdict"] == "FAIL"
+
+
+@pytest.mark.usefixtures("twin")
+def test_an_engine_that_differs_is_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trigger_ml.backends import onnx
+
+    right = onnx.simulate
+
+    def wrong(folder: Path, graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answer = right(folder, graph, inputs)
+        return {**answer, "score": answer["score"] + (answer["score"] == 7)}
+
+    monkeypatch.setattr(onnx, "simulate", wrong)
+    with pytest.raises(Mismatch, match="onnx differs"):
+        pipeline.run(model(tmp_path / "m"), quiet(), tmp_path / "out", frozen=True)
+    with pytest.raises(Mismatch, match="output score is 8, expected 7"):
+        pipeline.validate(tmp_path / "m", quiet(), tmp_path / "out")
+
+
+def test_a_step_before_its_time_says_what_to_run_first(tmp_path: Path) -> None:
+    where = model(tmp_path / "m")
+    with pytest.raises(ArtifactError, match="run `trigger-ml convert` first"):
+        pipeline.build(where, quiet(), tmp_path / "out")
+    with pytest.raises(SpecError, match="holds no spec"):
+        pipeline.build(tmp_path, quiet(), tmp_path / "out")
+    with pytest.raises(ArtifactError, match=r"qgraph\.json"):
+        (where / "qgraph.json").unlink()
+        pipeline.convert(where, quiet(), tmp_path / "out")
+
+
+def test_a_run_that_another_process_holds_is_left_alone(tmp_path: Path) -> None:
+    where = model(tmp_path / "m")
+    with artifact.exclusive(tmp_path / "out" / "small"), pytest.raises(ArtifactError, match="in use"):
+        pipeline.convert(where, quiet(), tmp_path / "out")
+
+
+def test_inspect_lists_every_node(tmp_path: Path) -> None:
+    found = pipeline.inspect(model(tmp_path / "m"), quiet(), tmp_path / "out")
+    assert [n["node"] for n in found["nodes"]] == [n.name for n in graph().nodes]
+    assert found["digest"] == io.digest(graph())
