@@ -10,6 +10,7 @@ from trigger_ml.errors import SampleError
 from trigger_ml.fixed import Fixed
 from trigger_ml.physics import baselines
 from trigger_ml.physics.evaluate import evaluate
+from trigger_ml.physics.intervals import Estimate
 from trigger_ml.spec import Physics
 
 pytest.importorskip("scipy", reason="intervals need scipy")
@@ -100,6 +101,17 @@ def test_samples_without_rates_quote_none():
     assert found.working_point == "fpr_0.01"
     assert found.rate_shift_khz is None
     assert all(p.rate_khz is None for s in (found.quantized, *found.baselines) for p in s.points)
+
+
+def test_a_constant_score_selects_nothing_and_ranks_nothing(events):
+    quantized, floating = scores(events)
+    constant = {process: {"test": np.full((len(s["test"]), 1), 7)} for process, s in quantized.items()}
+    found = evaluate(events, constant, floating, PHYSICS, seed=1, score_format=Fixed(False, 3, 0))
+    assert {m.auc for m in found.quantized.signals.values()} == {Estimate(0.5, 0.5, 0.5)}
+    assert {(p.threshold, p.events) for p in found.quantized.points} == {(8, 0)}
+    assert found.rank_correlation["all"] == 0
+    assert found.quality.values_above == 0
+    assert found.quality.saturated["background"] == 1
 
 
 def test_saturation_is_counted(events):

@@ -12,13 +12,16 @@ import numpy as np
 
 from trigger_ml.errors import ToolMissing
 from trigger_ml.physics.efficiency import AXES, TurnOn
-from trigger_ml.physics.result import PhysicsResult, ScoreResult
+from trigger_ml.physics.result import FEWEST, PhysicsResult, ScoreResult
 from trigger_ml.report import labels
 
 COLOURS = ("#5790fc", "#f89c20", "#e42536", "#964a8b", "#7a21dd", "#86c8dd")
 """A colour-blind safe cycle (M. Petroff, arXiv:2107.02270)."""
 
 GREY = "#717581"
+
+FEW = {"color": "#717581", "alpha": 0.10, "linewidth": 0, "zorder": 0}
+"""Look of the range where fewer than ``FEWEST`` background events set the threshold."""
 
 SHOWN_BASELINES = {
     "objects_ht": ("#f89c20", (0, (5, 1.5))),
@@ -119,6 +122,7 @@ def _limits(axes: Any, physics: PhysicsResult, factor: float) -> None:
     axes.set_yscale("log")
     axes.set_xlim(factor / physics.background_events, factor)
     axes.set_ylim(max(lowest, 1e-4) * 0.8, 1.15)
+    axes.axvspan(0.5 * factor / physics.background_events, FEWEST * factor / physics.background_events, **FEW)
 
 
 def _roc(physics: PhysicsResult) -> Figure:
@@ -132,7 +136,7 @@ def _roc(physics: PhysicsResult) -> Figure:
     _limits(axes, physics, 1)
     caption = (
         "Quantized (solid, binomial band) and float twin (dashed); dotted: random choice. "
-        "Beside the signals: AUC of the quantized score."
+        "Beside the signals: AUC of the quantized score. Grey: fewer than 10 background events set the threshold."
     )
     return Figure("ROC curves", caption, _finish(canvas, axes, 2))
 
@@ -150,7 +154,8 @@ def _against_rate(physics: PhysicsResult, signal: str) -> Figure:
     _mark(axes, physics, signal, factor)
     _limits(axes, physics, factor)
     rates = f"Total rate before prescale, {physics.bunches} bunches. " if physics.gives_rates else ""
-    caption = f"{rates}Band: binomial. Red: {labels.point(physics.working_point)}, with the threshold's error."
+    point = labels.point(physics.working_point)
+    caption = f"{rates}Band: binomial. Red: {point}, with its whole error. Grey: fewer than {FEWEST} events."
     title = f"{'Rate' if physics.gives_rates else 'FPR'} and efficiency, {labels.process(signal)}"
     return Figure(title, caption, _finish(canvas, axes, 3))
 
@@ -198,8 +203,8 @@ def _turn_on(physics: PhysicsResult, variable: str) -> Figure:
     canvas, axes = _axes(physics, f"{name} [{unit}]" if unit else name, "efficiency")
     curves = [t for t in physics.turn_ons if t.variable == variable]
     for i, (colour, curve) in enumerate(zip(COLOURS * 3, curves, strict=False)):
-        _points(axes, curve, colour, (i - (len(curves) - 1) / 2) * 0.12)
-    axes.set_xlim(curves[0].edges[0], curves[0].edges[-1])
+        _points(axes, curve, colour, (i - (len(curves) - 1) / 2) * 0.12 - (0 if unit else 0.5))
+    axes.set_xlim(np.array(curves[0].edges)[[0, -1]] - (0 if unit else 0.5))
     top = max((h for c in curves for h, n in zip(c.high, c.total, strict=True) if n >= 20), default=1.0)
     axes.set_ylim(0, min(1.15 * top, 1.05))
     caption = (
