@@ -25,8 +25,6 @@ from trigger_ml.workspace import Workspace, as_json
 
 COST = "cost.json"
 UNITS = {"latency_ns": "ns"}
-LEAST_RANK_CORRELATION = 0.97
-"""Below this Spearman coefficient the quantized score is no faithful copy of its float twin."""
 
 
 def cost(ws: Workspace, graph: Graph) -> None:
@@ -89,7 +87,7 @@ def collect(ws: Workspace) -> ReportData:
         provenance=_provenance(ws, graph, training),
         physics=physics,
         skipped=tuple(skipped),
-        failures=_failures(physics),
+        failures=_failures(physics, ws.spec.physics.rank_correlation),
     )
 
 
@@ -138,12 +136,12 @@ def _physics(ws: Workspace, graph: Graph) -> PhysicsResult:
     )
 
 
-def _failures(physics: PhysicsResult) -> tuple[str, ...]:
+def _failures(physics: PhysicsResult, least: float) -> tuple[str, ...]:
     found = physics.rank_correlation.get("all", 1.0)
-    if found < LEAST_RANK_CORRELATION:
+    if found < least:
         return (
             f"The quantized score's rank correlation with its float twin is {found:.3f}, "
-            f"below {LEAST_RANK_CORRELATION}: give it more bits or train longer.",
+            f"below {least:g}: give it more bits or train longer.",
         )
     return ()
 

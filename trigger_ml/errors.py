@@ -7,7 +7,7 @@ code   meaning
 =====  =====================================================
 0      done, and the verdict is PASS
 1      two engines differ (``Mismatch``)
-2      over budget (``OverBudget``)
+2      over budget, or short of another requirement of the spec (``OverBudget``)
 3      bad input: a spec, sample, graph or artifact
 4      an external program or package is missing, or it failed
 5      the graph asks an engine for something it can't realise
@@ -64,6 +64,6 @@ class Mismatch(TriggerError):
 
 
 class OverBudget(TriggerError):
-    """A quantity exceeds the budget of the spec."""
+    """A quantity exceeds the budget of the spec, or falls short of what it requires."""
 
     exit_code = 2

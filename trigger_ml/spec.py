@@ -173,6 +173,9 @@ class Physics(_Section):
     fpr: tuple[float, ...] = limited(
         "false positive rates at which TPR is quoted", 0, 1, default=(1e-5, 1e-4, 1e-3), open_low=True
     )
+    rank_correlation: float = limited(
+        "least rank correlation of the quantized score with its float twin for a PASS", 0, 1, default=0.97
+    )
     bootstrap: int = limited("resamplings behind an interval", 20, 100_000, default=200)
 
     def __post_init__(self) -> None:
