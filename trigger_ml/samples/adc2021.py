@@ -90,7 +90,7 @@ def _dataset(file: Any, path: Path) -> Any:
 def _events(rows: NDArray[np.floating], first: int, path: Path) -> NDArray[np.int16]:
     values = np.asarray(rows, np.float64)
     finite = np.isfinite(values)
-    _refuse(~finite.all(-1), "is NaN or infinite", first, path)
+    _refuse(~np.all(finite, -1), "is NaN or infinite", first, path)
     pt, eta, phi, cls = np.moveaxis(values, -1, 0)
     _refuse(pt < 0, "has a negative pT", first, path)
     _refuse(np.abs(eta) > _ETA_MAX, f"has abs(eta) above {_ETA_MAX:g}", first, path)

@@ -15,36 +15,30 @@ BATCH = 500
 
 
 class Collider:
-    """A seeded Pythia for one process; the collisions of one seed come in one order, however they are asked for.
+    """A seeded Pythia for one process, started when first asked; its collisions come in one order, however asked for.
 
     Args:
         lines: settings on top of :data:`trigger_ml.samples.processes.COMMON`.
         seed: 1...900,000,000.
 
-    Raises:
+    Raises (when first asked):
         ToolMissing: without pythia8mc.
         SampleError: if Pythia refuses a setting.
     """
 
     def __init__(self, lines: tuple[str, ...], seed: int) -> None:
-        try:
-            import pythia8mc
-        except ImportError:
-            raise ToolMissing("pythia8mc is not installed: pip install 'trigger_ml[datagen]'") from None
-        self._pythia: Any = pythia8mc.Pythia("", False)
-        for line in (*COMMON, *lines, "Random:setSeed = on", f"Random:seed = {seed}"):
-            if not self._pythia.readString(line):
-                raise SampleError(f'Pythia refuses the setting "{line}": correct it in samples/processes.py')
-        if not self._pythia.init():
-            raise SampleError(f'Pythia does not start with "{lines[0]}": correct its settings in samples/processes.py')
+        self._lines = (*COMMON, *lines, "Random:setSeed = on", f"Random:seed = {seed}")
+        self._pythia: Any = None
 
     def next(self, count: int) -> tuple[Particles, np.ndarray]:
         """The next ``count`` collisions: stable particles, and the hardest parton scattering's pT in GeV of each."""
-        import awkward as ak
-
         if count == 0:
             empty: Ints = np.zeros(0, np.int64)
             return Particles(empty, empty, *(np.zeros(0) for _ in range(3))), np.zeros(0)
+        import awkward as ak
+
+        if self._pythia is None:
+            self._pythia = _start(self._lines)
         batch = self._pythia.nextBatch(count)
         if len(batch) != count:
             raise SampleError(f"Pythia gave {len(batch)} of {count} collisions: the process may be impossible")
@@ -57,3 +51,18 @@ class Collider:
     def particles(self, count: int) -> Particles:
         """The next ``count`` collisions' stable particles."""
         return self.next(count)[0]
+
+
+def _start(lines: tuple[str, ...]) -> Any:
+    """An initialised Pythia."""
+    try:
+        import pythia8mc
+    except ImportError:
+        raise ToolMissing("pythia8mc is not installed: pip install 'trigger_ml[datagen]'") from None
+    pythia = pythia8mc.Pythia("", False)
+    for line in lines:
+        if not pythia.readString(line):
+            raise SampleError(f'Pythia refuses the setting "{line}": correct it in samples/processes.py')
+    if not pythia.init():
+        raise SampleError(f"Pythia does not start with {', '.join(lines)}: correct them in samples/processes.py")
+    return pythia

@@ -46,7 +46,7 @@ def write(path: Path, variant: str, pileup: float, arrays: Mapping[str, NDArray]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with h5py.File(part, "w", libver="v110") as file:
+        with h5py.File(part, "w") as file:
             file.attrs.update(
                 {
                     "layout": LAYOUT,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.errors import ToolMissing
 from trigger_ml.samples.detector import ETA, ETA_CENTRE, ETA_EDGES, ETA_WIDTH, PHI, TOWER, Floats, Ints, Leptons
 from trigger_ml.samples.features import KINDS, OBJECTS
 
@@ -112,8 +113,11 @@ def isolated(muons: Leptons, towers: Towers) -> NDArray[np.bool_]:
 
 def jets(towers: Towers) -> Leptons:
     """Anti-kt jets (R = 0.4, FastJet) of towers, less the pileup density times the jet's area."""
-    import awkward as ak
-    import fastjet
+    try:
+        import awkward as ak
+        import fastjet
+    except ImportError:
+        raise ToolMissing("fastjet is not installed: pip install 'trigger_ml[datagen]'") from None
 
     total = towers.em + towers.had
     event, ring, column = np.nonzero(total)
