@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from trigger_ml.errors import SampleError
-from trigger_ml.physics.shift import midranks, rate_shift, spearman, tpr_shifts
+from trigger_ml.physics.roc import Background, at_fpr, tpr
+from trigger_ml.physics.shift import _Staircase, midranks, rate_shift, spearman, tpr_shifts
 
 INTS = arrays(np.int64, st.integers(2, 50), elements=st.integers(-9, 9))
 
@@ -66,3 +67,24 @@ def test_rate_shift_counts_only_events_that_changed():
     assert found.high - found.value == pytest.approx(np.sqrt(5))
     clustered = rate_shift(quantized, floating, np.maximum(np.arange(1000), 3), 1000.0)
     assert clustered.high - clustered.value == pytest.approx(np.sqrt(17))
+
+
+@given(INTS, INTS, st.sampled_from([0.03, 0.1, 0.25, 0.5]))
+def test_bootstrap_counts_as_the_working_points_do(background, signal, target):
+    """With every event once, weighted counting gives the efficiency of the working point."""
+    once = {"s": np.ones(len(signal), np.int64)}
+    found = _Staircase.of(background, {"s": signal}).efficiencies(np.ones(len(background), np.int64), once, target)
+    sorted_ = Background.of(background)
+    assert found["s"] == tpr(signal, sorted_, at_fpr("p", sorted_, target)).value
+
+
+def test_bootstrap_keeps_events_of_one_source_together():
+    rng = np.random.default_rng(7)
+    sources = np.repeat(np.arange(40), 50)
+    background = rng.normal(size=40)[sources] + 0.1 * rng.normal(size=2_000)
+    signal = {"s": rng.normal(1, 1, 2_000)}
+    other = (rng.normal(size=2_000), signal)
+    together, alone = (
+        tpr_shifts((background, signal), other, ids, [0.1], 60, 1)["s"][0] for ids in (sources, np.arange(2_000))
+    )
+    assert together > 2 * alone
