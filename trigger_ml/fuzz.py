@@ -13,7 +13,7 @@ import logging
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from trigger_ml.spec import Target
 log = logging.getLogger(__name__)
 
 Shape = tuple[int, ...]
+Feed = dict[str, NDArray[np.int64]]
+"""Integers ``(events, *shape)`` by name of an input or output."""
 
 MAX_ELEMENTS = 24
 """Elements of a tensor: enough for rank 3 with windows, few enough to compile in seconds."""
@@ -58,7 +60,7 @@ def random_graph(seed: int, size: int = 10) -> Graph:
     raise GraphError(f"no legal random graph of size {size} from seed {seed}: draw another seed")
 
 
-def random_events(graph: Graph, count: int, seed: int) -> dict[str, NDArray[np.int64]]:
+def random_events(graph: Graph, count: int, seed: int) -> Feed:
     """Hardware integers ``(count, *shape)`` for each input: uniform ones, and corners in every fourth event.
 
     The corners are all elements lowest, highest, zero or one step from zero, mixes of them, and one element off zero.
@@ -311,7 +313,7 @@ def _only_needed(graph: Graph) -> Graph:
 # -- playing on an engine ---------------------------------------------------------------------------------------------
 
 
-def differing(want: Mapping[str, NDArray[np.int64]], got: Mapping[str, NDArray[np.int64]]) -> NDArray[np.bool_]:
+def differing(want: Feed, got: Feed) -> NDArray[np.bool_]:
     """The events at which any element of any output differs."""
     bad = [(want[o] != got[o]).reshape(len(want[o]), -1).any(axis=1) for o in want]
     return np.asarray(np.any(bad, axis=0))

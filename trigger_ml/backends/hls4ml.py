@@ -22,6 +22,7 @@ from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import FLOAT64_EXACT, bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import check_inputs
+from trigger_ml.ir.io import digest
 from trigger_ml.spec import Target
 
 MAX_TABLE_WIDTH = 18
@@ -64,7 +65,7 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
     model = lower(graph, target.strategy)
     with atomic_folder(folder) as part:
         types = project.write(model, part, target)
-        testbench.write(model, part, types)
+        testbench.write(model, digest(graph), part, types)
 
 
 def write_vectors(
@@ -78,6 +79,7 @@ def write_vectors(
         x: hardware integers ``(events, *shape)``, by input name or of the only input.
         y: the golden model's integers by output name.
     """
+    testbench.built_from(folder, digest(graph))
     feed = check_inputs(graph, x)
     testbench.write_vectors(folder, _flat([feed[n.name] for n in graph.inputs]), _flat([y[o] for o in graph.outputs]))
 
@@ -96,9 +98,11 @@ def simulate(
         Integers ``(events, *shape)`` by output name; the ports have the graph's own grids, so nothing is rounded.
 
     Raises:
+        ArtifactError: if the project is of another graph.
         ToolMissing: if there is no g++.
         ToolFailed: if the compiler or the program fails.
     """
+    testbench.built_from(folder, digest(graph))
     feed, known = check_inputs(graph, inputs), bounds(graph)
     sizes = [math.prod(known[o].shape) for o in graph.outputs]
     flat = testbench.simulate(folder, _flat([feed[n.name] for n in graph.inputs]), sum(sizes))

@@ -34,8 +34,8 @@ def write(model: Model, folder: Path, target: Target) -> PortTypes:
     Raises:
         ToolMissing: if hls4ml is not installed.
     """
-    tools.package("hls4ml")
     with _quiet():
+        tools.package("hls4ml")
         graph = _model_graph(model, folder, target)
         _write(graph, folder)
     shutil.copyfile(Path(__file__).parent / "nnet_exact.h", folder / "firmware" / "nnet_utils" / "nnet_exact.h")
@@ -136,6 +136,7 @@ def _quiet() -> Iterator[None]:
     """hls4ml prints its progress: keep it for the log."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
         yield
     for line in [*printed.getvalue().splitlines(), *(str(w.message) for w in warned)]:
         log.debug("hls4ml: %s", line)

@@ -17,7 +17,7 @@ from trigger_ml import tools
 from trigger_ml.artifact import atomic_write
 from trigger_ml.backends.hls.layers import Model, Port
 from trigger_ml.backends.hls.project import PROJECT, PortTypes
-from trigger_ml.errors import ToolFailed
+from trigger_ml.errors import ArtifactError, ToolFailed
 
 INPUTS, OUTPUTS = "tb_data/inputs.txt", "tb_data/outputs.txt"
 COMPILE = ("-std=c++17", "-O1", "-w")
@@ -25,6 +25,7 @@ COMPILE_S, RUN_S = 1800, 3600
 
 _SOURCE = """\
 // Test bench of trigger_ml: compares the network with integer test vectors, bit by bit.
+// Graph {digest}
 //
 // No arguments: read {inputs} and {outputs} (an event a line, decimal integers: every element of every
 // port in order, its value times two to the number of its fraction bits); return 1 if any integer differs.
@@ -116,11 +117,12 @@ int main(int argc, char **argv) {{
 """
 
 
-def write(model: Model, folder: Path, types: PortTypes) -> None:
+def write(model: Model, digest: str, folder: Path, types: PortTypes) -> None:
     """Write the test bench.
 
     Args:
         model: the lowered graph.
+        digest: of the graph.
         folder: the project.
         types: the C++ types of the inputs and of the outputs, in order.
     """
@@ -133,6 +135,7 @@ def write(model: Model, folder: Path, types: PortTypes) -> None:
     lines.append(f"{PROJECT}({', '.join(calls)});")
     lines += _copies(model.outputs, "out[{start} + i] = get(out{j}[i]);")
     text = _SOURCE.format(
+        digest=digest,
         inputs=INPUTS,
         outputs=OUTPUTS,
         project=PROJECT,
@@ -157,6 +160,19 @@ def write_vectors(folder: Path, inputs: NDArray[np.int64], outputs: NDArray[np.i
     """Write test vectors, ``(events, elements of all ports)`` each."""
     for name, values in ((INPUTS, inputs), (OUTPUTS, outputs)):
         atomic_write(folder / name, "".join(" ".join(map(str, event)) + "\n" for event in values.tolist()))
+
+
+def built_from(folder: Path, digest: str) -> None:
+    """Make sure that the project was built from this graph.
+
+    Raises:
+        ArtifactError: if there is no project, or it is of another graph.
+    """
+    bench = folder / f"{PROJECT}_test.cpp"
+    if not bench.exists():
+        raise ArtifactError(f"{folder} holds no HLS project: build it")
+    if f"// Graph {digest}\n" not in bench.read_text("utf-8"):
+        raise ArtifactError(f"the HLS project in {folder} was built from another graph: build it again")
 
 
 def simulate(folder: Path, inputs: NDArray[np.int64], n_out: int) -> NDArray[np.int64]:

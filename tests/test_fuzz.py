@@ -1,0 +1,113 @@
+"""The fuzzer draws legal graphs that reach everything the integer graph can say, and notices a wrong engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from trigger_ml import fuzz, plugins
+from trigger_ml.errors import Mismatch, Unsupported
+from trigger_ml.fixed import Overflow, Rounding
+from trigger_ml.ir import ops
+from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.interpret import interpret
+from trigger_ml.ir.io import digest
+from trigger_ml.ir.verify import verify
+from trigger_ml.spec import Target
+
+GRAPHS = [fuzz.random_graph(seed) for seed in range(120)]
+
+
+def nodes(kind: type) -> list[ops.Op]:
+    return [n.op for g in GRAPHS for n in g.nodes if isinstance(n.op, kind)]
+
+
+def test_graphs_are_legal_and_every_node_is_needed() -> None:
+    for graph in GRAPHS:
+        verify(graph)
+        assert all(n.name in graph.outputs or graph.consumers(n.name) for n in graph.nodes)
+
+
+def test_a_seed_names_one_graph_and_its_events() -> None:
+    assert digest(fuzz.random_graph(7)) == digest(GRAPHS[7]) != digest(GRAPHS[8])
+    first, again = (fuzz.random_events(GRAPHS[7], 50, 3) for _ in range(2))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+
+
+def test_graphs_reach_every_operation_mode_and_shape() -> None:
+    assert {type(n.op) for g in GRAPHS for n in g.nodes} == set(ops.BY_NAME.values())
+    requants = nodes(ops.Requant)
+    assert {q.rounding for q in requants} == set(Rounding)
+    assert {q.overflow for q in requants} == set(Overflow)
+    assert any(q.formats.single is None for q in requants)
+    assert any((q.formats.width == 0).any() and (q.formats.width > 0).any() for q in requants)
+    assert {len(t.shape) for g in GRAPHS for t in bounds(g).values()} >= {1, 2, 3}
+    assert any(np.any(c.padding) and c.w.ndim == 4 for c in nodes(ops.Conv))
+    assert any(len(g.inputs) == 2 for g in GRAPHS)
+    assert any(g.consumers(o) for g in GRAPHS for o in g.outputs)
+
+
+def test_most_outputs_are_not_constant() -> None:
+    constant = []
+    for seed, graph in enumerate(GRAPHS):
+        y = interpret(graph, fuzz.random_events(graph, 200, seed))
+        constant += [bool((v == v[0]).all()) for v in y.values()]
+    assert np.mean(constant) < 0.25
+
+
+def test_events_are_in_range_and_touch_the_corners() -> None:
+    for seed, graph in enumerate(GRAPHS[:20]):
+        known = bounds(graph)
+        for name, x in fuzz.random_events(graph, 400, seed).items():
+            lo, hi = known[name].lo.astype(int), known[name].hi.astype(int)
+            assert (x >= lo).all()
+            assert (x <= hi).all()
+            for corner in (lo, hi, np.clip(0, lo, hi)):
+                assert (x == corner).reshape(len(x), -1).all(axis=1).any()
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """An engine that is the golden interpreter, to be broken by a test."""
+    module = ModuleType("engine")
+    module.check = lambda graph, target: None
+    module.build = lambda graph, folder, target: None
+    module.simulate = lambda folder, graph, feed: interpret(graph, feed)
+    monkeypatch.setattr(plugins, "find", lambda kind, name: module)
+    return module
+
+
+def test_a_single_wrong_bit_is_a_failure(engine: ModuleType, tmp_path: Path) -> None:
+    assert fuzz.play("engine", 3, 10, 100, tmp_path, Target()) is None
+
+    def wrong(folder: Path, graph: Graph, feed: fuzz.Feed) -> fuzz.Feed:
+        y = interpret(graph, feed)
+        y[graph.outputs[0]][41].flat[0] ^= 1
+        return y
+
+    engine.simulate = wrong
+    with pytest.raises(Mismatch, match="engine, seed 3: 1 of 100 events differ, the first is 41"):
+        fuzz.play("engine", 3, 10, 100, tmp_path, Target())
+    assert fuzz.main(["--engine", "engine", "--count", "2", "--events", "50"]) == 1
+
+
+def test_more_than_one_refusal_in_ten_is_a_failure(engine: ModuleType) -> None:
+    arguments = ["--engine", "engine", "--count", "20", "--events", "10", "--size", "3"]
+    assert fuzz.main(arguments) == 0
+    asked = []
+
+    def refuse(graph: Graph, target: Target) -> None:
+        asked.append(graph)
+        if len(asked) in refused:
+            raise Unsupported("because")
+
+    engine.check = refuse
+    refused = {4, 9}
+    assert fuzz.main(arguments) == 0
+    asked.clear()
+    refused = {4, 9, 10}
+    assert fuzz.main(arguments) == 1
