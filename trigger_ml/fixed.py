@@ -165,7 +165,8 @@ class Formats:
     @property
     def hi(self) -> NDArray[np.int64]:
         """The largest integer of each element, on its own grid."""
-        return np.left_shift(np.int64(1), np.maximum(self.width - self.signed, 0)) - 1
+        top: NDArray[np.int64] = np.left_shift(np.int64(1), np.maximum(self.width - self.signed, 0)) - 1
+        return top
 
     def __iter__(self) -> Iterator[Fixed]:
         """Each element's format, in C order."""
@@ -241,7 +242,8 @@ def overflow(x: Integers, formats: Formats, mode: Overflow) -> Integers:
     inside = (x >= lo) & (x <= hi)
     if mode is Overflow.SAT_ZERO:
         return np.where(inside.astype(bool), x, 0 * x)
-    return np.minimum(np.maximum(x, lo), hi)
+    clipped: Integers = np.minimum(np.maximum(x, lo), hi)
+    return clipped
 
 
 def requantize(x: Integers, frac: int, formats: Formats, rounding: Rounding, mode: Overflow) -> Integers:
