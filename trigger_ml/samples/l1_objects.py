@@ -7,13 +7,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trigger_ml.errors import ArtifactError, SampleError
-from trigger_ml.samples import layout
+from trigger_ml.errors import SampleError
+from trigger_ml.samples import layout, maker
 from trigger_ml.samples.dataset import Sample
 from trigger_ml.samples.features import FEATURES, INPUT_FORMAT, physical
-from trigger_ml.samples.maker import Progress, Settings
-from trigger_ml.samples.maker import make as _make
+from trigger_ml.samples.maker import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["FEATURES", "INPUT_FORMAT", "VARIANTS", "Settings", "default_path", "load", "make", "physical", "settings"]
 
@@ -59,7 +62,7 @@ def make(
     events: int | None = None,
     seed: int = SEED,
     workers: int = 1,
-    progress: Progress | None = None,
+    console: Console | None = None,
 ) -> Path:
     """Generate a sample with Pythia and FastJet into ``folder/<variant>.h5``; a broken-off run goes on where it was.
 
@@ -69,16 +72,24 @@ def make(
         events: background events; each signal gets a twentieth. None: as many as the committed sample has.
         seed: of everything.
         workers: processes.
-        progress: told of each finished chunk.
+        console: shows the finished chunks of pool and events; None shows nothing.
 
     Raises:
         ToolMissing: without the extra ``datagen``.
         SampleError: if the variant is unknown or the numbers impossible.
+        ArtifactError: if another process works in the folder.
     """
-    try:
-        return _make(settings(variant, events, seed), folder, workers, progress)
-    except ArtifactError as error:
-        raise SampleError(str(error)) from None
+    chosen = settings(variant, events, seed)
+    if console is None:
+        return maker.make(chosen, folder, workers)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks = {stage: bar.add_task(f"{variant} {stage}", total=None) for stage in maker.STAGES}
+        return maker.make(
+            chosen, folder, workers, lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
+        )
 
 
 def _known(variant: str) -> None:

@@ -23,7 +23,7 @@ from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import crossing, layout, pileup, processes
 
 CHUNK = 2000
-PARTS = ("train", "validation", "test")
+STAGES = ("pool", "events")
 SHARES = {True: (0.4, 0.1, 0.5), False: (0.1, 0.1, 0.8)}
 """Parts of the background (True) and of a signal: large test parts, for rates need events."""
 
@@ -35,7 +35,7 @@ class Progress(Protocol):
     """Told what has been finished."""
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """``done`` of ``total`` chunks of a stage (``pool`` or ``events``) are on disk."""
+        """``done`` of ``total`` chunks of a stage (one of :data:`STAGES`) are on disk."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def event_jobs(settings: Settings, folder: Path) -> list[Job]:
     jobs = [
         Job(settings, folder, process, part, i, n)
         for process in settings.processes()
-        for part, size in zip(PARTS, settings.sizes(process), strict=True)
+        for part, size in zip(layout.PARTS, settings.sizes(process), strict=True)
         for i, n in _chunks(size, CHUNK)
     ]
     return sorted(jobs, key=lambda job: job.index)
@@ -133,8 +133,8 @@ def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress 
     """
     _check(settings, workers)
     with artifact.exclusive(folder):
-        _run(pool_jobs(settings, folder), workers, "pool", progress)
-        _run(event_jobs(settings, folder), workers, "events", progress)
+        for stage, jobs in zip(STAGES, (pool_jobs(settings, folder), event_jobs(settings, folder)), strict=True):
+            _run(jobs, workers, stage, progress)
         return collect(settings, folder)
 
 
@@ -144,7 +144,7 @@ def collect(settings: Settings, folder: Path) -> Path:
     tried: dict[str, int] = {}
     for process in settings.processes():
         group = process if process == processes.BACKGROUND else f"signals/{process}"
-        for part in PARTS:
+        for part in layout.PARTS:
             jobs = [job for job in event_jobs(settings, folder) if (job.process, job.part) == (process, part)]
             made = [artifact.read_npz(job.path) for job in jobs]
             arrays[f"{group}/{part}"] = np.concatenate([chunk["hw"] for chunk in made])

@@ -125,6 +125,7 @@ def jets(towers: Towers) -> Leptons:
     momenta = {"px": et * np.cos(phi), "py": et * np.sin(phi), "pz": et * np.sinh(eta), "E": et * np.cosh(eta)}
     counts = np.bincount(event, minlength=len(total))
     batch = ak.unflatten(ak.zip(momenta, with_name="Momentum4D"), counts)
+    fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)  # else it is printed once in each worker
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, JET_RADIUS)
     found = fastjet.ClusterSequence(batch, definition).inclusive_jets(min_pt=JET_PT - 5)
     of = np.repeat(np.arange(len(total)), ak.to_numpy(ak.num(found)))
