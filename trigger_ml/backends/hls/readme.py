@@ -1,0 +1,56 @@
+"""The page that explains a project to the engineer who opens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trigger_ml.backends.hls.layers import Model
+from trigger_ml.backends.hls.project import PROJECT
+from trigger_ml.spec import Target
+
+_TEXT = """\
+# HLS project of graph {digest}
+
+Written by trigger_ml through hls4ml for {backend}, part {part}, clock {clock:g} ns, initiation interval {interval}.
+Don't edit: it is made again from the graph. The top function is `{project}` in `firmware/{project}.cpp`.
+
+| port | C++ argument | elements | type | value of the integer 1 |
+|---|---|---|---|---|
+{ports}
+
+C simulation, C synthesis and co-simulation (which steps are done is set in `{options}`):
+
+    {command}
+
+C simulation without the vendor's tools:
+
+    g++ -std=c++11 -O1 -Ifirmware/ap_types {project}_test.cpp firmware/{project}.cpp -o csim && ./csim
+
+The test bench reads `tb_data/inputs.txt` and `tb_data/outputs.txt`, compares integers bit by bit, and returns 1 if any
+event differs. An event is a line; its numbers are the elements of the ports above, in order, as decimal integers.
+
+`firmware/nnet_utils` is hls4ml's (Apache-2.0) but for `nnet_exact.h` (trigger_ml, Apache-2.0); `firmware/ap_types` is
+AMD's (Apache-2.0), for simulation only: the vendor's tools use their own.
+"""
+
+
+def write(model: Model, digest: str, folder: Path, target: Target) -> None:
+    """Write ``README.md``."""
+    vitis = target.hls_backend == "Vitis"
+    arguments = [port.layer for port in model.inputs] + [f"output {j}" for j in range(len(model.outputs))]
+    rows = [
+        f"| {port.node} | {argument} | {port.size} | `{port.fixed!r}` | 2^{-port.fixed.frac} |"
+        for port, argument in zip((*model.inputs, *model.outputs), arguments, strict=True)
+    ]
+    text = _TEXT.format(
+        digest=digest,
+        backend=target.hls_backend,
+        part=target.part,
+        clock=target.clock_ns,
+        interval=target.reuse_factor,
+        project=PROJECT,
+        ports="\n".join(rows),
+        options="build_opt.tcl" if vitis else "build_prj.tcl",
+        command="vitis-run --mode hls --tcl build_prj.tcl" if vitis else "vivado_hls -f build_prj.tcl",
+    )
+    (folder / "README.md").write_text(text, "utf-8")
