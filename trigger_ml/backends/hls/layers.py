@@ -93,7 +93,7 @@ def lower(graph: Graph, strategy: Strategy = "latency") -> Model:
             layers.append(_wire(copy, (layer,), np.arange(math.prod(t.shape)), [t], t.shape, t.fixed))
             layer = copy
         outputs.append(Port(name, layer, math.prod(t.shape), t.fixed))
-    inputs_ = [Port(n.name, names[n.name], math.prod(n.op.shape), known[n.name].fixed) for n in graph.inputs]
+    inputs_ = [Port(n.name, names[n.name], math.prod(known[n.name].shape), known[n.name].fixed) for n in graph.inputs]
     return Model(tuple(layers), tuple(inputs_), tuple(outputs))
 
 
