@@ -59,10 +59,9 @@ def tiny(frontend: str, score: str, target: int | None = 5000, beta: float = 0.0
     return spec.parse(text + (f"ebops_target = {target}\n" if frontend == "hgq" and target else ""))
 
 
-CASES = [("hgq", s) for s in ("rz", "mu2", "dkl", "distilled", "reconstruction")] + [
-    ("qkeras", "distilled"),
-    ("qkeras", "rz"),
-]
+QUICK = [("hgq", "rz"), ("qkeras", "distilled")]
+THOROUGH = [("hgq", s) for s in ("mu2", "dkl", "distilled", "reconstruction")] + [("qkeras", "rz")]
+CASES = [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in THOROUGH)]
 
 
 @pytest.mark.parametrize(("frontend", "score"), CASES)
@@ -88,6 +87,7 @@ def test_the_frameworks_forward_is_the_graph(tmp_path, frontend, score):
         assert list((tmp_path / "checkpoints").glob("ramp-*.npz")), "the ramp left no snapshot"
 
 
+@pytest.mark.slow
 def test_training_says_when_the_target_is_out_of_reach(tmp_path):
     with pytest.raises(SpecError, match=r"ebops_target 10 was not reached .* raise ebops_beta or epochs"):
         plugins.find("frontends", "hgq").train(tiny("hgq", "mu2", 10), sample(), tmp_path, None)
@@ -124,8 +124,9 @@ def killed_after(frontend: str, score: str, folder: Path, checkpoint: str) -> No
     process.wait()
 
 
-@pytest.mark.parametrize(("frontend", "score", "stops"), [("hgq", "distilled", ("student.npz", "ramp-*.npz"))])
-def test_a_killed_training_ends_in_the_same_weights(tmp_path, frontend, score, stops):
+@pytest.mark.slow
+def test_a_killed_training_ends_in_the_same_weights(tmp_path):
+    frontend, score, stops = "hgq", "distilled", ("student.npz", "ramp-*.npz")
     plain, broken = tmp_path / "plain", tmp_path / "broken"
     assert start(frontend, score, plain).wait() == 0
     for checkpoint in stops:

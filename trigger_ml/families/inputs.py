@@ -21,7 +21,7 @@ Integers = NDArray[np.integer[Any]]
 
 def scaled(x: Integers) -> NDArray[np.float64]:
     """The network's input for hardware integers ``x (events, features)``; exact."""
-    return x * 2.0**-INPUT_FRAC
+    return x.astype(np.float64) * 2.0**-INPUT_FRAC
 
 
 def pt_index(features: Sequence[Feature]) -> NDArray[np.int64]:

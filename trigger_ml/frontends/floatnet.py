@@ -20,8 +20,10 @@ class Ensemble:
         variables: kernels ``(members, n_in, n_out)`` and biases ``(members, 1, n_out)``, in layer order.
     """
 
-    def __init__(self, layers: Sequence[Dense], inputs: int, members: int, seed: int) -> None:
-        """Weights from ``seed`` alone."""
+    def __init__(
+        self, layers: Sequence[Dense], inputs: int, members: int, seed: int, silent: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Weights from ``seed`` alone; those of ``silent`` inputs start at zero, to grow only if they help."""
         import tensorflow as tf
 
         self.layers = tuple(layers)
@@ -30,6 +32,8 @@ class Ensemble:
         for layer in self.layers:
             reach = np.sqrt(6.0 / (inputs + layer.units))
             kernel = rng.uniform(-reach, reach, (members, inputs, layer.units)).astype(np.float32)
+            if silent is not None and layer is self.layers[0]:
+                kernel[:, silent] = 0.0
             self.variables += [tf.Variable(kernel), tf.Variable(np.zeros((members, 1, layer.units), np.float32))]
             inputs = layer.units
 
@@ -51,7 +55,6 @@ class Ensemble:
         return arrays
 
 
-def folded(weights: Arrays, first: str, centre: NDArray[np.float64], scale: NDArray[np.float64]) -> Arrays:
-    """Weights on raw inputs that equal ``weights`` on ``(x - centre) * scale``."""
-    kernel = weights[f"{first}.kernel"] * scale[:, None]
-    return {**weights, f"{first}.kernel": kernel, f"{first}.bias": weights[f"{first}.bias"] - centre @ kernel}
+def folded(weights: Arrays, first: str, scale: NDArray[np.float64]) -> Arrays:
+    """Weights on raw inputs that equal ``weights`` on ``x * scale``."""
+    return {**weights, f"{first}.kernel": weights[f"{first}.kernel"] * scale[:, None]}

@@ -134,6 +134,7 @@ def _epoch(job: Job, optimizer: Any, batch: int) -> Callable[[int, int], float]:
     steps = count // batch
     data = [tf.constant(array) for array in job.data]
     trainable = list(job.trainable)
+    loss_of = tf.autograph.experimental.do_not_convert(job.loss)  # plain Python: only the loop over steps is converted
 
     @tf.function
     def loop(order: Any, seeds: Any) -> Any:
@@ -141,7 +142,7 @@ def _epoch(job: Job, optimizer: Any, batch: int) -> Callable[[int, int], float]:
         for step in tf.range(steps):
             rows = order[step]
             with tf.GradientTape() as tape:
-                loss = job.loss(seeds[step], *[tf.gather(array, rows) for array in data])
+                loss = loss_of(seeds[step], *[tf.gather(array, rows) for array in data])
             optimizer.apply(tape.gradient(loss, trainable), trainable)
             total += loss
         return total / steps

@@ -17,20 +17,30 @@ def mixed(x: Integers, features: Sequence[Feature], rng: np.random.Generator) ->
     """As many events as ``x (events, features)``, each made of the objects of two events drawn from it.
 
     In the first half each slot is taken from one of the two at random; in the second half all objects of both compete,
-    and the hardest fill the slots, as if two collisions had coincided. Objects of a kind stay ordered by pT.
+    and the hardest fill the slots, as if two collisions had coincided. There, events with rare numbers of objects are
+    drawn more often, so that slots which ordinary events leave empty are filled. Objects stay ordered by pT.
     """
-    i, j = rng.integers(0, len(x), (2, len(x)))
-    first, second = x[i], x[j]
+    tables = _objects(features)
     half = len(x) // 2
+    rare = _rarity(x, tables)
+    i, j = (np.concatenate([rng.integers(0, len(x), half), rng.choice(len(x), len(x) - half, p=rare)]) for _ in "ij")
+    first, second = x[i], x[j]
     out = first.copy()
-    for columns in _objects(features):
+    for columns in tables:
         a, b = first[:, columns], second[:, columns]  # (events, slots, quantities), pT first
-        pick = rng.random(a.shape[:2]) < 0.5
-        chosen = np.where(pick[..., None], a, b)
-        both = np.concatenate([a, b], axis=1)
-        out[:half, columns] = _hardest(chosen, columns.shape[0])[:half]
-        out[half:, columns] = _hardest(both, columns.shape[0])[half:]
+        chosen = np.where(rng.random(a[:half].shape[:2])[..., None] < 0.5, a[:half], b[:half])
+        both = np.concatenate([a[half:], b[half:]], axis=1)
+        out[:half, columns] = _hardest(chosen, columns.shape[0])
+        out[half:, columns] = _hardest(both, columns.shape[0])
     return out
+
+
+def _rarity(x: Integers, tables: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Probability to draw each event: falls with the square root of how often its numbers of objects occur."""
+    counts = np.stack([(x[:, columns[:, 0]] > 0).sum(axis=1) for columns in tables], axis=1)
+    _, pattern, often = np.unique(counts, axis=0, return_inverse=True, return_counts=True)
+    weight = 1.0 / np.sqrt(often[pattern.reshape(-1)])
+    return weight / weight.sum()
 
 
 def _objects(features: Sequence[Feature]) -> list[NDArray[np.int64]]:

@@ -28,7 +28,7 @@ from trigger_ml.spec import Spec
 
 Integers = NDArray[np.integer[Any]]
 
-MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 9, 7, 6, 4
+MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 10, 8, 9, 4
 HEADROOM = 2.0
 """A head's range is this many times what validation events, background and signals, reach in the float twin."""
 
@@ -84,13 +84,12 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
     if spec.model.score == "distilled":
         raw = teacher.errors(trained, spec, x)
         low, spread = np.quantile(raw, 0.001), raw[: len(train)].std()
-        y = (raw - low) / spread
-        twin = teacher.student(spec, sample, x, y, key, checkpoints, console)
-        start, y = twin, y[:, None]
+        twin = teacher.student(spec, sample, x, (raw - low) / spread, key, checkpoints, console)
+        start = twin
     else:
         twin = trained[0]
         start = _firmware(layers, twin)
-        y = forward(layers, start, inputs.scaled(x))
+    y = forward(layers, start, inputs.scaled(x))
     write_npz(folder / "float.npz", twin)
     reach = forward(layers, start, inputs.scaled(np.concatenate([validation, x[-len(validation) :]])))
     heads = _heads(spec, layers, reach)
@@ -138,33 +137,49 @@ Loss = Callable[[Any, Any, Any], Any]
 
 
 def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
-    """Squared error of the outputs, each in units of its spread, plus that of the score's logarithm."""
+    """How far the outputs are from the twin's, plus the squared error of the score's logarithm.
+
+    Heads with log-variances are compared as the normal distributions that they stand for: the logarithm of 1 + the
+    Kullback-Leibler divergence of the twin's from the quantized one's. Others by squared error in units of spread.
+    """
     import tensorflow as tf
 
-    scale = np.maximum(plan.y.std(0), 0.1).astype(np.float32)
-    weight = np.ones(plan.y.shape[1], np.float32)
-    for head in plan.heads:
-        weight[head.start : head.stop] = (0.3 if head.name == "log_var" else 1.0) / (head.stop - head.start)
     if spec.model.score == "distilled":
         return lambda x, y, p: tf.reduce_mean((p - y) ** 2)
-    columns = tf.constant(inputs.pt_index(sample.features))
+    scale = np.maximum(plan.y.std(0), 0.1).astype(np.float32)
+    score, latent = _score(spec, sample), spec.model.latent
 
-    def score(x: Any, heads: Any) -> Any:
-        latent = spec.model.latent
-        mu, log_var = heads[:, :latent], heads[:, latent:]
-        if spec.model.score == "reconstruction":
-            pt = tf.gather(x, columns, axis=1) * 2.0 ** (inputs.INPUT_FRAC - inputs.PT_FRAC)
-            true = tf.math.log(1.0 + pt) / np.float32(np.log(2))
-            return tf.reduce_sum((true - heads) ** 2, -1)
-        if spec.model.score == "mu2":
-            return tf.reduce_sum(mu**2, -1)
-        if spec.model.score == "rz":
-            return tf.reduce_sum(mu**2 * tf.exp(-log_var), -1)
-        return 0.5 * tf.reduce_sum(mu**2 + tf.exp(log_var) - log_var - 1.0, -1)
+    def heads(y: Any, p: Any) -> Any:
+        if len(plan.heads) == 1:
+            return tf.reduce_mean(((p - y) / scale) ** 2, -1)
+        excess = y[:, latent:] - p[:, latent:]
+        pull = (y[:, :latent] - p[:, :latent]) ** 2 * tf.exp(-p[:, latent:])
+        return tf.math.log1p(0.5 * tf.reduce_sum(pull + tf.exp(excess) - excess - 1.0, -1))
 
     def total(x: Any, y: Any, p: Any) -> Any:
-        heads = tf.reduce_sum(weight * ((p - y) / scale) ** 2, -1)
-        logs = [tf.math.log(0.1 + tf.maximum(score(x, z), 0.0)) for z in (p, y)]
-        return tf.reduce_mean(heads + (logs[0] - logs[1]) ** 2)
+        logs = [tf.math.log(0.1 + score(x, z)) for z in (p, y)]
+        return tf.reduce_mean(heads(y, p) + (logs[0] - logs[1]) ** 2)
 
     return total
+
+
+def _score(spec: Spec, sample: Sample) -> Callable[[Any, Any], Any]:
+    """The score in TensorFlow, from inputs and outputs: see :mod:`trigger_ml.families.scores`."""
+    import tensorflow as tf
+
+    columns, latent = tf.constant(inputs.pt_index(sample.features)), spec.model.latent
+
+    def score(x: Any, heads: Any) -> Any:
+        mu, log_var = heads[:, :latent], heads[:, latent:]
+        match spec.model.score:
+            case "reconstruction":
+                pt = tf.gather(x, columns, axis=1) * 2.0 ** (inputs.INPUT_FRAC - inputs.PT_FRAC)
+                return tf.reduce_sum((tf.math.log1p(pt) / np.float32(np.log(2)) - heads) ** 2, -1)
+            case "mu2":
+                return tf.reduce_sum(mu**2, -1)
+            case "rz":
+                return tf.reduce_sum(mu**2 * tf.exp(-log_var), -1)
+            case _:
+                return 0.5 * tf.reduce_sum(mu**2 + tf.exp(log_var) - log_var - 1.0, -1)
+
+    return score

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from trigger_ml import plugins
 from trigger_ml.artifact import read_npz, write_json, write_npz
@@ -59,6 +60,7 @@ def write(
     checked: NDArray[np.integer[Any]],
     history: Mapping[str, Sequence[Record]],
     rounding: Rounding,
+    console: Console | None,
 ) -> None:
     """Write ``trained.npz``, ``selfcheck.npz`` and ``history.json``.
 
@@ -72,14 +74,21 @@ def write(
         checked: hardware integers of the self-check.
         history: records of each phase.
         rounding: of the activation quantizers.
+        console: where a score of too few levels is warned of.
     """
-    arrays = {**arrays, **scoring.head_arrays(plan.heads), "score.integer": np.int64(62)}
-    arrays["score.integer"] = np.int64(_integer_bits(to_graph(arrays, spec, sample, rounding), plan))
+    arrays = {**arrays, **scoring.head_arrays(plan.heads), "score.integer": np.array(62, np.int64)}
+    arrays["score.integer"] = np.array(_integer_bits(to_graph(arrays, spec, sample, rounding), plan), np.int64)
     write_npz(folder / "trained.npz", arrays)
     kept = {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
     write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
     graph = to_graph(arrays, spec, sample, rounding)
-    write_json(folder / "history.json", {"phases": dict(history), "score": quality(graph, spec, plan)})
+    score = quality(graph, spec, plan)
+    write_json(folder / "history.json", {"phases": dict(history), "score": score})
+    if console is not None and not score["enough_levels"]:
+        console.print(
+            f"[yellow]the score has {score['levels_above_working_point']} levels above the working point, fewer than "
+            f"{ENOUGH_LEVELS}: thresholds there are coarse, or the sample has too few events to tell"
+        )
 
 
 def selfcheck(folder: Path, graph: Graph) -> tuple[Agreement, ...]:

@@ -16,10 +16,10 @@ from trigger_ml.ir.ops import Add, Mul, Take, integers
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-SQUARE_BITS = 10
+SQUARE_BITS = 12
 """Width of ``mu**2``, and of the squared differences."""
 
-INVERSE_BITS = 10
+INVERSE_BITS = 11
 """Width of ``1 / sigma**2``."""
 
 SCORE_BITS = 16
@@ -55,7 +55,7 @@ def table(
     Rounded to nearest; the fraction length is the largest at which the largest magnitude fits.
     """
     arguments = np.arange(domain.lo, domain.hi + 1)
-    y = function(arguments * 2.0**-domain.frac)
+    y = function(arguments.astype(np.float64) * 2.0**-domain.frac)
     sign = int(y.min() < 0)
     top = float(np.abs(y).max())
     frac = bits - sign - int(np.floor(np.log2(top))) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +30,22 @@ BATCH = 512
 RATE = 3e-3
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """``(x - centre) * scale`` brings inputs near [-1, 1]; it is folded into the first layer after training."""
-
-    centre: Floats
-    scale: Floats
+PT_SCALE = 2.0
+"""Momenta enter the float networks in units of ``64 / PT_SCALE`` hardware units (16 GeV)."""
 
 
-def scaling(x: NDArray[np.integer[Any]], features: tuple[Feature, ...]) -> Scaling:
-    """Momenta by their spread about zero, so that an empty slot stays zero; angles by spread about their mean."""
-    z = inputs.scaled(x)
-    pt = np.array([f.quantity == "pt" for f in features])
-    centre = np.where(pt, 0.0, z.mean(0))
-    spread = np.sqrt(((z - centre) ** 2).mean(0))
-    return Scaling(centre, np.where(spread > 0, 1.0 / np.maximum(spread, 2.0**-6), 0.0))
+def scaling(features: Sequence[Feature]) -> Floats:
+    """Factors that bring raw inputs near [-1, 1], one a feature; folded into the first layer after training.
+
+    They don't depend on the events, so that a slot which is empty in training is no louder than its neighbours.
+    """
+    reach = np.array([max(f.hi, -f.lo, 1) for f in features]) * 2.0**-inputs.INPUT_FRAC
+    return np.where([f.quantity == "pt" for f in features], PT_SCALE, 1.0 / reach)
+
+
+def angles(features: Sequence[Feature]) -> NDArray[np.bool_]:
+    """Inputs whose weights start at zero: they say little of momenta, and random weights on them are noise."""
+    return np.array([f.quantity != "pt" for f in features])
 
 
 def autoencoders(
@@ -61,9 +62,11 @@ def autoencoders(
     import tensorflow as tf
 
     model, columns = spec.model, inputs.pt_index(sample.features)
-    norm = scaling(x, sample.features)
+    norm = scaling(sample.features)
     members, latent = spec.train.teachers, model.latent
-    encoder = Ensemble(autoencoder.encoder(model, 2 if model.beta > 0 else 1), x.shape[1], members, spec.seed)
+    encoder = Ensemble(
+        autoencoder.encoder(model, 2 if model.beta > 0 else 1), x.shape[1], members, spec.seed, angles(sample.features)
+    )
     decoder = Ensemble(autoencoder.decoder(model, len(columns)), latent, members, spec.seed + 1)
     data = (_normal(x, norm), inputs.target(x[:, columns]).astype(np.float32))
 
@@ -84,7 +87,7 @@ def autoencoders(
     loop.fit(phase, loop.Job(data, loss, variables, variables), folder, console)
     first = encoder.layers[0].name
     trained = [
-        {**folded(encoder.weights(m), first, norm.centre, norm.scale), **decoder.weights(m), "target.columns": columns}
+        {**folded(encoder.weights(m), first, norm), **decoder.weights(m), "target.columns": columns.astype(np.float64)}
         for m in range(members)
     ]
     if model.beta > 0:
@@ -132,8 +135,8 @@ def student(
     """A float network of the firmware's shape that learns ``y (events,)``; weights on raw inputs."""
     import tensorflow as tf
 
-    norm = scaling(x, sample.features)
-    net = Ensemble(mlp.network(spec.model, sample.features), x.shape[1], 1, spec.seed + 2)
+    norm = scaling(sample.features)
+    net = Ensemble(mlp.network(spec.model, sample.features), x.shape[1], 1, spec.seed + 2, angles(sample.features))
 
     def loss(noise: Any, xb: Any, yb: Any) -> Any:
         return tf.reduce_mean((net(xb)[0, :, 0] - yb) ** 2)
@@ -142,8 +145,8 @@ def student(
     phase = loop.Phase("student", "float student", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
     job = loop.Job((_normal(x, norm), y.astype(np.float32)), loss, net.variables, net.variables)
     loop.fit(phase, job, folder, console)
-    return folded(net.weights(0), net.layers[0].name, norm.centre, norm.scale)
+    return folded(net.weights(0), net.layers[0].name, norm)
 
 
-def _normal(x: NDArray[np.integer[Any]], norm: Scaling) -> NDArray[np.float32]:
-    return ((inputs.scaled(x) - norm.centre) * norm.scale).astype(np.float32)
+def _normal(x: NDArray[np.integer[Any]], norm: Floats) -> NDArray[np.float32]:
+    return (inputs.scaled(x) * norm).astype(np.float32)

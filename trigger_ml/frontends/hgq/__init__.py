@@ -49,7 +49,7 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
     history = _ramp(spec, sample, todo, network, folder / "checkpoints", console)
     checked = np.concatenate([todo.validation[-result.CHECKED // 2 :], todo.x[-result.CHECKED // 2 :]])
     outputs = network.predict(inputs.scaled(checked).astype(np.float32))
-    result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING)
+    result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING, console)
 
 
 def freeze(folder: Path, spec: Spec, sample: Sample) -> Graph:
@@ -81,7 +81,7 @@ def _ramp(
         _crossed(target),
         lambda history: bool(target and history and history[-1]["ebops"] < FRONT[-1] * target),
     )
-    history = {"ramp": loop.fit(ramp, job, folder, console)}
+    history: dict[str, Sequence[loop.Record]] = {"ramp": loop.fit(ramp, job, folder, console)}
     if target is not None:
         if min(r["ebops"] for r in history["ramp"]) >= target:
             raise SpecError(

@@ -53,7 +53,7 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
     history = {"uniform": loop.fit(phase, job, folder / "checkpoints", console)}
     checked = np.concatenate([todo.validation[-result.CHECKED // 2 :], todo.x[-result.CHECKED // 2 :]])
     outputs = network.predict(inputs.scaled(checked).astype(np.float32))
-    result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING)
+    result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING, console)
 
 
 def freeze(folder: Path, spec: Spec, sample: Sample) -> Graph:

@@ -43,7 +43,7 @@ def install(place: Path) -> None:
     part.mkdir(parents=True)
     package = f"qkeras-v3=={VERSION}"
     try:
-        argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", part, package]
+        argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(part), package]
         tools.run(argv, cwd=part, timeout_s=TIMEOUT_S)
         for other in part.iterdir():
             if other.is_dir() and other.name != "qkeras" and other.suffix != ".dist-info":
