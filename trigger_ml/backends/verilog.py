@@ -45,11 +45,13 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
             artifact.atomic_write(part / name, text)
 
 
-def simulate(folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+def simulate(
+    folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.int64]]:
     """Run all events through Verilator, back to back.
 
     Returns:
-        Integers ``(events, *shape)`` for each output; :func:`trigger_ml.backends.rtl.verilator.measure` gives the measured
-        latency as well.
+        Integers ``(events, *shape)`` for each output; :func:`trigger_ml.backends.rtl.verilator.measure` gives the
+        measured latency as well.
     """
     return verilator.measure(folder, graph, inputs).outputs

@@ -45,7 +45,9 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
             artifact.atomic_write(part / name, text)
 
 
-def simulate(folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+def simulate(
+    folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.int64]]:
     """Run the events through GHDL, back to back.
 
     Returns:

@@ -9,7 +9,7 @@ import sys
 
 
 def main(top: str, source: str, netlist: str) -> None:
-    """Synthesize for UltraScale+ (``xcup``), flattened, without pads or clock buffers, and write the netlist as JSON."""
+    """Synthesize for UltraScale+ (``xcup``), flattened, without pads and clock buffers; write JSON."""
     from pyosys import libyosys
 
     design = libyosys.Design()

@@ -19,7 +19,8 @@ class Quantity:
     """A value with its source; values of different sources never share a column.
 
     Attributes:
-        name: ``lut``, ``ff``, ``dsp``, ``bram``, ``carry8``, ``latency_cycles``, ``latency_ns``, ``initiation_interval``,
+        name: ``lut``, ``ff``, ``dsp``, ``bram``, ``carry8``, ``latency_cycles``, ``latency_ns``,
+        ``initiation_interval``,
             ``logic_levels``, ``path_ns`` or a count of ``opcount``.
         value: the number; an int where it is a count.
         unit: ``""`` for a count.

@@ -1,7 +1,7 @@
 """The longest register-to-register path of a synthesized netlist: levels of logic, and nanoseconds by assumed delays.
 
-The delays are those of ``backends.rtl.schedule``: assumed, pre-layout, not calibrated against any vendor's tool. A level is
-a look-up table, a run of carry cells, or a DSP multiplier; multiplexers F7 to F9 add delay and no level.
+The delays are those of ``backends.rtl.schedule``: assumed, pre-layout, not calibrated against any vendor's tool. A
+level is a look-up table, a run of carry cells, or a DSP multiplier; multiplexers F7 to F9 add delay and no level.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from trigger_ml.backends.rtl.schedule import (
-    CARRY_BIT_NS, CARRY_NS, CARRY_OUT_NS, CLOCK_TO_Q_NS, DSP_NS, LUT_NS, NET_NS, SETUP_NS,
-)  # fmt: skip
+    CARRY_BIT_NS,
+    CARRY_NS,
+    CARRY_OUT_NS,
+    CLOCK_TO_Q_NS,
+    DSP_NS,
+    LUT_NS,
+    NET_NS,
+    SETUP_NS,
+)
 
 MUXF_NS = 0.05
 REGISTERED = ("FD", "SRL", "RAM")
@@ -65,7 +72,9 @@ def _inputs(cell: Any) -> Iterator[tuple[str, list[int]]]:
 
 def _logic(cell: Any, arcs: dict[int, list[Arc]]) -> None:
     kind = cell["type"]
-    ns, level = (NET_NS + LUT_NS, 1) if kind.startswith("LUT") else (MUXF_NS, 0) if kind.startswith("MUXF") else (0.0, 0)
+    ns, level = (
+        (NET_NS + LUT_NS, 1) if kind.startswith("LUT") else (MUXF_NS, 0) if kind.startswith("MUXF") else (0.0, 0)
+    )
     sources = [(bit, ns, level) for _, bits in _inputs(cell) for bit in bits]
     for _, bits in _outputs(cell):
         for bit in bits:

@@ -1,7 +1,7 @@
 """Open synthesis: the Verilog through Yosys for AMD UltraScale+.
 
-LUT counts have no dual-output packing in them, and arithmetic is mapped to CARRY4, of which UltraScale+ has half as many
-CARRY8. Nothing here is placed or routed, and nothing was calibrated against Vivado.
+LUT counts have no dual-output packing in them, and arithmetic is mapped to CARRY4, of which UltraScale+ has half as
+many CARRY8. Nothing here is placed or routed, and nothing was calibrated against Vivado.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def estimate(folder: Path, timeout_s: float = TIMEOUT_S) -> tuple[Quantity, ...]
     The work is done in a process of its own at low priority; its log is ``folder/.yosys/synthesis.log``.
 
     Returns:
-        ``lut`` (shift registers included), ``ff``, ``dsp``, ``bram`` (of 36 kbit), ``carry8``, ``logic_levels``, ``path_ns``.
+        ``lut`` (shift registers included), ``ff``, ``dsp``, ``bram`` (of 36 kbit), ``carry8``, ``logic_levels``,
+        ``path_ns``.
 
     Raises:
         ToolMissing: without the ``pyosys`` package.
@@ -37,7 +38,9 @@ def estimate(folder: Path, timeout_s: float = TIMEOUT_S) -> tuple[Quantity, ...]
     """
     version = tools.package_version("pyosys")
     if version is None:
-        raise ToolMissing("the Python package pyosys is not installed (for: open synthesis): pip install 'trigger_ml[synth]'")
+        raise ToolMissing(
+            "the Python package pyosys is not installed (for: open synthesis): pip install 'trigger_ml[synth]'"
+        )
     name = artifact.read_json(folder / "ports.json")["name"]
     cells = synthesize(folder / "rtl" / f"{name}.v", name, folder / ".yosys" / "synthesis.log", timeout_s)
     return quantities(cells, f"Yosys {version} synth_xilinx -family xcup")

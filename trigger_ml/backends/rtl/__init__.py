@@ -1,1 +1,1 @@
-"""Registers and gates: the integer graph lowered through alkaid, pipelined, printed as Verilog and VHDL, and simulated."""
+"""The integer graph as registers and gates: lowered through alkaid, pipelined, printed, simulated."""

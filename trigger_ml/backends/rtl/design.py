@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from trigger_ml.backends.rtl.lowering import lower
 from trigger_ml.backends.rtl.netlist import Cell, Netlist, netlist
-from trigger_ml.backends.rtl.ports import Port, input_ports, output_ports
+from trigger_ml.backends.rtl.ports import Port, input_ports, legal, output_ports
 from trigger_ml.backends.rtl.schedule import Schedule, choose, last_use
-from trigger_ml.errors import Unsupported
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.io import digest
@@ -59,29 +57,13 @@ def design(graph: Graph, target: Target) -> Design:
     """Lower, schedule and name.
 
     Raises:
-        Unsupported: see ``lowering.check``; a name that the languages reserve; a ``cut_ns`` below the slowest operation.
+        Unsupported: see ``lowering.check``; or a ``cut_ns`` below the slowest operation.
     """
     net = netlist(lower(graph))
-    name = str(graph.meta.get("name", "network"))
+    name = legal(str(graph.meta.get("name", "network")), "_network")
     inputs, outputs = input_ports(graph), output_ports(graph)
-    for word in (name, *(p.name for p in (*inputs, *outputs))):
-        if word in RESERVED or not re.fullmatch(r"[a-z][a-z0-9_]*", word) or "__" in word or word.endswith("_"):
-            raise Unsupported(f"rtl: {word!r} is no name for a port or module in Verilog and VHDL: choose another")
     schedule = choose(net, target.clock_ns, target.cut_ns)
     return Design(name, digest(graph), target.clock_ns, target.part, net, schedule, inputs, outputs)
-
-
-RESERVED = frozenset(
-    "abs access after alias all always and architecture array assert assign attribute automatic begin block body bind buf "
-    "buffer bus case casex casez cell clk component configuration constant deassign default defparam design disable "
-    "disconnect downto edge else elsif end endcase entity event exit file for force forever fork function generate generic "
-    "genvar group guarded if impure in inertial initial inout input instance integer is join label library linkage literal "
-    "localparam loop map mod module nand negedge new next nor not null of on open or others out output package parameter "
-    "port posedge postponed primitive procedure process property protected pull pure range real record reg register reject "
-    "release rem repeat report return rol ror select sequence severity shared signal signed sla sll specify sra srl strong "
-    "subtype supply table task then time to transport tri type unaffected units unsigned until use variable wait wand weak "
-    "when while wire with wor xnor xor".split()
-)
 
 
 def held(cell: Cell) -> int:
@@ -93,8 +75,8 @@ def alignment(net: Netlist, cell: Cell) -> tuple[tuple[int, ...], int, int]:
     """How a cell's arguments are brought to one grid.
 
     Returns:
-        The left shift of each argument that enters with its value, the left shift of ``constant``, and the number of low
-        bits to drop from the result (negative: zeros to append).
+        The left shift of each argument that enters with its value, the left shift of ``constant``, and the number of
+        low bits to drop from the result (negative: zeros to append).
     """
     fracs = [net.cells[a].to.frac - s for a, s in zip(cell.args, cell.shifts, strict=True)]
     if cell.kind == "product":
@@ -109,7 +91,7 @@ def alignment(net: Netlist, cell: Cell) -> tuple[tuple[int, ...], int, int]:
 
 
 def full_width(net: Netlist, cell: Cell) -> int:
-    """Bits in which a cell's full result is computed: enough for every aligned operand and for the bits that are kept."""
+    """Bits of a cell's full result: enough for every aligned operand and for the bits that are kept."""
     if cell.kind == "product":
         least = sum(held(net.cells[a]) for a in cell.args)
     else:
@@ -119,12 +101,12 @@ def full_width(net: Netlist, cell: Cell) -> int:
     return max(cell.to.width + max(alignment(net, cell)[2], 0), least)
 
 
-def input_field(plan: Design, cell: Cell) -> tuple[str, int]:
-    """The port of an input cell, and its lowest bit there."""
+def input_field(plan: Design, cell: Cell) -> tuple[int, int]:
+    """The number of an input cell's port, and its lowest bit there."""
     at = cell.constant
-    for port in plan.inputs:
+    for number, port in enumerate(plan.inputs):
         if at < len(port.elements):
-            return port.name, port.offsets[at]
+            return number, port.offsets[at]
         at -= len(port.elements)
     raise IndexError(at)
 
@@ -136,7 +118,7 @@ def received(plan: Design) -> list[tuple[int, list[int]]]:
 
 
 def name_of(plan: Design, index: int, stage: int) -> str:
-    """A cell's value as it is called in a stage: ``v12`` where it is made, ``v12_s3`` behind the registers of stage 3."""
+    """A cell's value in a stage: ``v12`` where it is made, ``v12_s3`` behind the registers of stage 3."""
     own = plan.schedule.stages[index]
     return f"v{index}" if own == stage or plan.net.cells[index].kind == "constant" else f"v{index}_s{stage}"
 
@@ -146,13 +128,13 @@ def dead(cell: Cell) -> bool:
     return cell.to.width == 0
 
 
-def output_elements(plan: Design) -> list[tuple[str, Fixed, str, Fixed, int]]:
-    """Port, its element's format, the name of the cell's value in the last stage, its format and left shift."""
+def output_elements(plan: Design) -> list[tuple[int, Fixed, str, Fixed, int]]:
+    """For each output element: its port's number, its format, and the value's name, format and left shift."""
     made, at, last = [], 0, plan.schedule.count - 1
-    for port in plan.outputs:
+    for place, port in enumerate(plan.outputs):
         for element in port.elements:
             index, shift = plan.net.outputs[at]
             cell = plan.net.cells[index]
-            made.append((port.name, element, name_of(plan, index, last), cell.to, element.frac + shift - cell.to.frac))
+            made.append((place, element, name_of(plan, index, last), cell.to, element.frac + shift - cell.to.frac))
             at += 1
     return made

@@ -41,10 +41,11 @@ def check(graph: Graph) -> None:
     """
     known = bounds(graph)
     for node in graph.nodes:
-        if known[node.name].peak.bit_length() > WIDEST:
+        reach = known[node.name].peak.bit_length()
+        if reach > WIDEST:
             raise Unsupported(
-                f"rtl: node {node.name!r} may reach {known[node.name].peak.bit_length()} bits and the lowering is exact to "
-                f"{WIDEST}: requantize its inputs to fewer bits"
+                f"rtl: node {node.name!r} may reach {reach} bits and the lowering is exact to {WIDEST}: "
+                "requantize its inputs to fewer bits"
             )
         constants: list[NDArray[np.int64]] = []
         if isinstance(node.op, (ops.Affine, ops.Conv)):
@@ -54,7 +55,8 @@ def check(graph: Graph) -> None:
             first = known[node.inputs[0]]
             if (int(first.hi.max()) - int(first.lo.min())).bit_length() > TABLE_BITS:
                 raise Unsupported(
-                    f"rtl: table {node.name!r} is indexed by more than {TABLE_BITS} bits: requantize its input to fewer bits"
+                    f"rtl: table {node.name!r} is indexed by more than {TABLE_BITS} bits: "
+                    "requantize its input to fewer bits"
                 )
         if any(odd_part(c).max(initial=0) >= FLOAT32_ODD for c in constants):
             raise Unsupported(
@@ -73,6 +75,10 @@ def odd_part(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(size > 0, size // np.maximum(size & -size, 1), 0)
 
 
+SQUARE_BITS = 8
+"""Bits of the widest variable whose square is looked up."""
+
+
 @lru_cache(maxsize=8)
 def lower(graph: Graph) -> Any:
     """The graph as an alkaid ``CombLogic``; inputs and outputs flattened in C order, one after the other.
@@ -89,7 +95,9 @@ def lower(graph: Graph) -> Any:
     values: dict[str, Variables] = {}
     for node in graph.nodes:
         values[node.name] = RULES[type(node.op)](node, [values[i] for i in node.inputs], graph)
-    flat = [np.concatenate([values[n].ravel() for n in names]) for names in ([p.name for p in graph.inputs], graph.outputs)]
+    flat = [
+        np.concatenate([values[n].ravel() for n in names]) for names in ([p.name for p in graph.inputs], graph.outputs)
+    ]
     return trace(*flat)
 
 
@@ -121,7 +129,8 @@ def _hardware() -> Any:
 
 
 HARD_DC = -1
-"""alkaid's limit on how much deeper than a balanced tree its adder trees may grow for the sake of sharing; -1: no limit."""
+"""alkaid's limit on how much deeper than a balanced tree its adder trees may grow for the sake of sharing; -1: no
+limit."""
 
 
 def _objects(values: Any, shape: tuple[int, ...]) -> Variables:
@@ -150,25 +159,37 @@ def _requant(node: Node, parts: list[Variables], graph: Graph) -> Variables:
 
 
 def _table(node: Node, parts: list[Variables], graph: Graph) -> Variables:
-    from alkaid.trace.fixed_variable import FVariable, LookupTable
-
     op: Any = node.op
-    (a,) = parts
     scale = 2.0 ** bounds(graph)[node.inputs[0]].frac
 
-    def look_up(x: FVariable) -> FVariable:
-        low, high = round(x.low * scale), round(x.high * scale)
-        stride = round(x.step * scale) if low < high else 1
-        codes = np.arange(low, high + 1, stride) - op.first  # alkaid's interval may exceed the proved one
-        entries = op.values[np.clip(codes, 0, len(op.values) - 1)] * 2.0**-op.frac
-        if (entries == entries[0]).all():
-            return requant.constant(x, float(entries[0]))
-        return x.lookup(LookupTable(entries[::-1] if x._factor < 0 else entries))
+    def entries(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        codes = np.rint(values * scale).astype(np.int64) - op.first  # alkaid's interval may exceed the proved one
+        return op.values[np.clip(codes, 0, len(op.values) - 1)] * 2.0**-op.frac
 
-    return _objects([look_up(x) for x in a.flat], a.shape)
+    return _objects([_looked_up(x, entries) for x in parts[0].flat], parts[0].shape)
 
 
-def _dot(a: Variables, w: NDArray[np.int64], b: NDArray[np.int64], wfrac: int, frac: int) -> Variables:
+def _looked_up(x: Any, f: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Any:
+    """A look-up of ``f`` at every point of the variable's interval."""
+    from alkaid.trace.fixed_variable import LookupTable
+
+    count = round((x.high - x.low) / x.step) + 1 if x.low < x.high else 1
+    entries = f(x.low + x.step * np.arange(count) if count > 1 else np.array([x.low]))
+    if (entries == entries[0]).all():
+        return requant.constant(x, float(entries[0]))
+    return x.lookup(LookupTable(entries[::-1] if x._factor < 0 else entries))
+
+
+def _mul(node: Node, parts: list[Variables], graph: Graph) -> Variables:
+    """Products; the square of a narrow variable is a look-up, which costs no DSP."""
+
+    def product(x: Any, y: Any) -> Any:
+        return _looked_up(x, np.square) if x is y and sum(x.kif) <= SQUARE_BITS else x * y
+
+    return _pairwise(product)(node, parts, graph)
+
+
+def _dot(a: Variables, w: Any, b: Any, wfrac: int, frac: int) -> Variables:
     """``a @ w + b`` on the last axis; the constants among ``a`` go into the bias."""
     rows = [_row(row, w * 2.0**-wfrac, b * 2.0**-frac) for row in a.reshape(-1, a.shape[-1])]
     return _objects([y for row in rows for y in row], (*a.shape[:-1], w.shape[1]))
@@ -228,13 +249,17 @@ def _tree(values: Variables, axis: int, f: Callable[[Any, Any], Any]) -> Variabl
     """Fold one axis by a balanced tree."""
     z = np.moveaxis(values, axis, 0)
     while len(z) > 1:
-        pairs = _objects([f(x, y) for x, y in zip(z[0:-1:2].flat, z[1::2].flat, strict=True)], (len(z) // 2, *z.shape[1:]))
+        pairs = _objects(
+            [f(x, y) for x, y in zip(z[0:-1:2].flat, z[1::2].flat, strict=True)], (len(z) // 2, *z.shape[1:])
+        )
         z = np.concatenate([pairs, z[-1:]]) if len(z) % 2 else pairs
     return z[0]
 
 
 def _pairwise(f: Callable[[Any, Any], Any]) -> Callable[[Node, list[Variables], Graph], Variables]:
-    return lambda node, parts, graph: _objects([f(x, y) for x, y in zip(*(p.flat for p in parts), strict=True)], parts[0].shape)
+    return lambda node, parts, graph: _objects(
+        [f(x, y) for x, y in zip(*(p.flat for p in parts), strict=True)], parts[0].shape
+    )
 
 
 def _sum(node: Node, parts: list[Variables], graph: Graph) -> Variables:
@@ -245,7 +270,9 @@ def _sum(node: Node, parts: list[Variables], graph: Graph) -> Variables:
 
 def _reduce(node: Node, parts: list[Variables], graph: Graph) -> Variables:
     op: Any = node.op
-    return np.atleast_1d(_tree(parts[0], op.axis, _add if op.how == "sum" else requant.larger)).reshape(bounds(graph)[node.name].shape)
+    return np.atleast_1d(_tree(parts[0], op.axis, _add if op.how == "sum" else requant.larger)).reshape(
+        bounds(graph)[node.name].shape
+    )
 
 
 def _pool(node: Node, parts: list[Variables], graph: Graph) -> Variables:
@@ -266,7 +293,7 @@ RULES: dict[type, Rule] = {
     ops.Affine: _affine,
     ops.Conv: _conv,
     ops.MatMul: _matmul,
-    ops.Mul: _pairwise(lambda x, y: x * y),
+    ops.Mul: _mul,
     ops.Add: _sum,
     ops.Max: _pairwise(requant.larger),
     ops.Relu: _relu,

@@ -6,6 +6,8 @@ narrowest that holds the output's proved interval; a dead element takes no bits.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +23,16 @@ BLOCK = 16384
 
 @dataclass(frozen=True, eq=False)
 class Port:
-    """A vector of packed elements."""
+    """A vector of packed elements.
 
+    Attributes:
+        node: the graph's name of it.
+        name: its name in the hardware languages.
+        shape: of the tensor.
+        elements: each element's format, in C order.
+    """
+
+    node: str
     name: str
     shape: tuple[int, ...]
     elements: tuple[Fixed, ...]
@@ -45,27 +55,70 @@ class Port:
     def describe(self) -> dict[str, Any]:
         """The entry of ``ports.json``."""
         elements = [
-            {"lsb": at if f.width else None, "msb": at + f.width - 1 if f.width else None, "signed": f.signed, "frac": f.frac}
+            {
+                "lsb": at if f.width else None,
+                "msb": at + f.width - 1 if f.width else None,
+                "signed": f.signed,
+                "frac": f.frac,
+            }
             for at, f in zip(self.offsets, self.elements, strict=True)
         ]
-        return {"name": self.name, "shape": list(self.shape), "width": self.width, "elements": elements}
+        about = {"node": self.node, "name": self.name, "shape": list(self.shape), "width": self.width}
+        return {**about, "elements": elements}
+
+
+TAKEN = re.compile(
+    r"abs|access|after|alias|alignas|alignof|all|always|and|architecture|array|asm|assert|assign|"
+    r"attribute|auto|automatic|begin|bench|bind|bit|block|body|bool|break|buf|buffer|bus|byte|case|"
+    r"casex|casez|catch|cell|char|checker|class|clk|clocking|component|concept|config|configuration|"
+    r"const|constant|constexpr|constraint|context|continue|cover|deassign|decltype|default|defparam|delete|"
+    r"design|disable|disconnect|dist|do|double|downto|dut|edge|else|elsif|end|entity|enum|event|exit|"
+    r"expect|explicit|export|extends|extern|false|file|final|float|for|force|foreach|forever|fork|"
+    r"friend|function|generate|generic|genvar|global|goto|group|guarded|if|ifdef|iff|ignore|import|"
+    r"impure|in|include|inertial|initial|inline|inout|input|inside|instance|int|integer|interface|is|"
+    r"join|label|let|library|linkage|literal|local|localparam|logic|long|longint|loop|main|map|mod|"
+    r"module|mutable|namespace|nand|negedge|new|next|nexttime|noexcept|nor|not|null|nullptr|of|ok|on|"
+    r"open|operator|or|others|out|output|override|package|packed|parameter|pipeline|play|port|posedge|"
+    r"postponed|primitive|priority|private|procedure|process|program|property|protected|public|pull|"
+    r"pulldown|pullup|pure|rand|randc|randcase|range|real|realtime|record|ref|reg|register|reject|"
+    r"release|rem|repeat|report|requires|restrict|return|rol|ror|row|select|sequence|severity|shared|"
+    r"short|shortint|signal|signed|sizeof|sla|sll|solve|specify|sra|srl|static|step|string|strong|"
+    r"struct|subtype|super|supply|switch|table|tagged|task|template|then|this|throughout|throw|time|"
+    r"timeprecision|timeunit|to|transport|tri|trireg|true|try|type|typedef|typeid|typename|unaffected|"
+    r"union|unique|units|unsigned|until|untyped|use|using|variable|vector|virtual|void|volatile|wait|"
+    r"wand|weak|when|while|wildcard|wire|with|within|wor|work|xnor|xor"
+    r"|(v|t|o|in|table|stage)[0-9].*|.*_tb|.*_network"
+)
+"""Words of Verilog, SystemVerilog, VHDL and C++, and the patterns of the names that the printers use themselves."""
+
+
+def legal(name: str, suffix: str, others: Collection[str] = ()) -> str:
+    """A graph's name as one that all the languages take: single underscores, and ``suffix`` on what is taken."""
+    plain = re.sub("_+", "_", name).strip("_")
+    while TAKEN.fullmatch(plain) or plain in others:
+        plain += suffix
+    return plain
 
 
 def input_ports(graph: Graph) -> tuple[Port, ...]:
     """The graph's inputs."""
-    made = []
+    made: list[Port] = []
     for node in graph.inputs:
         op: Any = node.op
         frac = bounds(graph)[node.name].frac
         each = [np.broadcast_to(z, op.shape).flat for z in (op.formats.signed, op.formats.width)]
-        made.append(Port(node.name, op.shape, tuple(Fixed(bool(s), int(w), frac) for s, w in zip(*each, strict=True))))
+        elements = tuple(Fixed(bool(s), int(w), frac) for s, w in zip(*each, strict=True))
+        made.append(Port(node.name, legal(node.name, "_port", [p.name for p in made]), op.shape, elements))
     return tuple(made)
 
 
 def output_ports(graph: Graph) -> tuple[Port, ...]:
     """The graph's outputs."""
-    known = bounds(graph)
-    return tuple(Port(o, known[o].shape, tuple(known[o].element_formats())) for o in graph.outputs)
+    known, names, made = bounds(graph), [p.name for p in input_ports(graph)], []
+    for o in graph.outputs:
+        names.append(legal(o, "_port", names))
+        made.append(Port(o, names[-1], known[o].shape, tuple(known[o].element_formats())))
+    return tuple(made)
 
 
 def pack(port: Port, values: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -92,4 +145,3 @@ def unpack(port: Port, data: NDArray[np.uint8]) -> NDArray[np.int64]:
                 value -= (value >> (f.width - 1)) << f.width
             out[start : start + BLOCK, index] = value
     return out.reshape(len(data), *port.shape)
-

@@ -32,7 +32,12 @@ def vendor_files(plan: Design, suffix: str) -> dict[str, str]:
     filled = {}
     for path, template in ((f"vivado/{plan.name}.xdc", "network.xdc"), ("vivado/synthesize.tcl", "synthesize.tcl")):
         text = handwritten(f"vivado/{template}")
-        for word, value in (("NAME", plan.name), ("PART", plan.part), ("CLOCK_NS", f"{plan.clock_ns:g}"), ("READ", read)):
+        for word, value in (
+            ("NAME", plan.name),
+            ("PART", plan.part),
+            ("CLOCK_NS", f"{plan.clock_ns:g}"),
+            ("READ", read),
+        ):
             text = re.sub(rf"\b{word}\b", value, text)
         filled[path] = text
     return filled

@@ -1,8 +1,8 @@
 """``Requant`` on alkaid's symbolic variables, composed from operations that are exact in it.
 
-alkaid's own quantizer knows two rounding modes, spends two carry chains on a saturation, and wraps some constants wrongly.
-Here rounding is one addition of a constant (and at most one bit) before a truncation, and overflow is read off the high
-bits: a saturation costs two levels of look-up tables and no carry chain.
+alkaid's own quantizer knows two rounding modes, spends two carry chains on a saturation, and wraps some constants
+wrongly. Here rounding is one addition of a constant (and at most one bit) before a truncation, and overflow is read
+off the high bits: a saturation costs two levels of look-up tables and no carry chain.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def floored(x: Variable, frac: int) -> Variable:
 
 
 def bits(x: Variable, frac: int, integer: int, signed: bool = False) -> Variable:
-    """The bits of ``x`` from weight ``2**-frac`` up to below ``2**integer``, as an unsigned or two's complement number."""
+    """The bits of ``x`` from weight ``2**-frac`` to below ``2**integer``, unsigned or in two's complement."""
     if x.low == x.high:
         n, span = math.floor(math.ldexp(x.low, frac)), 1 << (integer + frac + signed)
         n = (n + (span // 2 if signed else 0)) % span - (span // 2 if signed else 0)
@@ -132,7 +132,7 @@ def _fitted(x: Variable, to: Fixed, overflow: Overflow) -> Variable:
 
 
 def _clipped_above(x: Variable, to: Fixed, overflow: Overflow) -> Variable:
-    """Neither the target nor, after the first line, the variable is negative: any high bit set means beyond the range."""
+    """A target or a variable that is not negative: after relu, any high bit set means beyond the range."""
     y = x.relu() if x.low < 0 else x
     top = math.ldexp(to.hi, -to.frac)
     if y.high <= top:
@@ -158,7 +158,9 @@ def _clipped(x: Variable, to: Fixed, overflow: Overflow) -> Variable:
         end = constant(x, low if x.high <= high else high)
     else:
         end = sign(x).msb_mux(constant(x, low), constant(x, high))
-    return _choose(same, inside, end, (max(low, x.low), min(high, x.high)) if overflow is not Overflow.SAT_ZERO else (low, high))
+    return _choose(
+        same, inside, end, (max(low, x.low), min(high, x.high)) if overflow is not Overflow.SAT_ZERO else (low, high)
+    )
 
 
 def _any(x: Variable) -> Variable:

@@ -1,8 +1,8 @@
 """Where the pipeline registers go.
 
-alkaid estimates relu, saturation and constants at no delay, so that its cuts leave such chains whole. Here every cell has
-the delay that the timing estimate over the synthesized netlist (``estimators.yosys``) gives its kind, with the same
-constants: they are those of no particular device and stand for one another, not for nanoseconds on silicon.
+alkaid estimates relu, saturation and constants at no delay, so that its cuts leave such chains whole. Here every cell
+has the delay that the timing estimate over the synthesized netlist (``estimators.yosys``) gives its kind, with the
+same constants: they are those of no particular device and stand for one another, not for nanoseconds on silicon.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ LUT_NS, NET_NS = 0.08, 0.35
 CARRY_NS, CARRY_BIT_NS, CARRY_OUT_NS = 0.20, 0.015, 0.10
 DSP_NS = 2.20
 CLOCK_TO_Q_NS, SETUP_NS = 0.08, 0.03
-"""Delays of a look-up table, a routed net, a carry chain (entry, each bit, exit), a DSP multiplier without registers, and
-a flip-flop. Assumed, of the order of a 16 nm device; not calibrated against any vendor's tool."""
+"""Delays of a look-up table, a routed net, a carry chain (entry, each bit, exit), a DSP multiplier without registers,
+and a flip-flop. Assumed, of the order of a 16 nm device; not calibrated against any vendor's tool."""
 
 MOST_CYCLES = 12
 """Clock cycles from the input port to the output port that a design may take, registers of both included."""
@@ -157,4 +157,3 @@ def cell_delay(net: Netlist, cell: Cell) -> float:
             return DSP_NS + NET_NS
         case _:
             return 0.0
-

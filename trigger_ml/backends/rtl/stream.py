@@ -82,12 +82,12 @@ def read(ports: Sequence[Port], words: Mapping[str, Bytes], count: int, expected
             seen.add(tuple(int(c) + 1 for c in changed))
     if len(seen) > 1 or any(len(clocks) > 1 for clocks in seen):
         raise Mismatch(
-            f"{engine}: events sent alone are answered after {sorted(seen)} clocks: every output must answer once, after the "
-            "same number of clocks; a pipeline register is missing or superfluous"
+            f"{engine}: events sent alone are answered after {sorted(seen)} clocks: every output must answer once, "
+            "after the same number of clocks; a pipeline register is missing or superfluous"
         )
     latency = next(iter(seen))[0] if seen else None
     start = QUIET * (alone + 1) + alone + (latency or expected) - 1
-    outputs = {p.name: unpack(p, words[p.name][start : start + count]) for p in ports}
+    outputs = {p.node: unpack(p, words[p.name][start : start + count]) for p in ports}
     return Measured(outputs, latency)
 
 

@@ -39,8 +39,17 @@ def from_hex(text: str, port: Port, engine: str) -> NDArray[np.uint8]:
 def verilog_bench(plan: Design) -> str:
     """The Verilog test bench, module ``<name>_tb``."""
     name, first = plan.name, plan.inputs[0].name
-    lines = [f"// Test bench of {name}: reads <port>.hex, one word a clock, writes <port>.out after every clock edge.", ""]
-    lines += ["`timescale 1ns / 1ps", "`default_nettype none", f"module {name}_tb;", "  reg clk = 1'b0;", "  integer ok = 1;"]
+    lines = [
+        f"// Test bench of {name}: reads <port>.hex, one word a clock, writes <port>.out after every clock edge.",
+        "",
+    ]
+    lines += [
+        "`timescale 1ns / 1ps",
+        "`default_nettype none",
+        f"module {name}_tb;",
+        "  reg clk = 1'b0;",
+        "  integer ok = 1;",
+    ]
     for p in plan.inputs:
         lines += [f"  reg [{8 * p.bytes - 1}:0] {p.name} = 0;", f"  integer {p.name}_file;"]
     for p in plan.outputs:
@@ -60,10 +69,21 @@ def verilog_bench(plan: Design) -> str:
 def vhdl_bench(plan: Design) -> str:
     """The VHDL test bench, entity ``<name>_tb``."""
     name, first = plan.name, plan.inputs[0].name
-    lines = [f"-- Test bench of {name}: reads <port>.hex, one word a clock, writes <port>.out after every clock edge.", ""]
+    lines = [
+        f"-- Test bench of {name}: reads <port>.hex, one word a clock, writes <port>.out after every clock edge.",
+        "",
+    ]
     lines += ["library ieee;", "use ieee.std_logic_1164.all;", "use std.textio.all;", ""]
-    lines += [f"entity {name}_tb is", "end entity;", "", f"architecture bench of {name}_tb is", "  signal clk : std_logic := '0';"]
-    lines += [f"  signal {p.name} : std_logic_vector({8 * p.bytes - 1} downto 0) := (others => '0');" for p in plan.inputs]
+    lines += [
+        f"entity {name}_tb is",
+        "end entity;",
+        "",
+        f"architecture bench of {name}_tb is",
+        "  signal clk : std_logic := '0';",
+    ]
+    lines += [
+        f"  signal {p.name} : std_logic_vector({8 * p.bytes - 1} downto 0) := (others => '0');" for p in plan.inputs
+    ]
     lines += [f"  signal {p.name} : std_logic_vector({p.width - 1} downto 0);" for p in plan.outputs]
     links = ["clk => clk", *(f"{p.name} => {p.name}({p.width - 1} downto 0)" for p in plan.inputs)]
     links += [f"{p.name} => {p.name}" for p in plan.outputs]
@@ -76,7 +96,11 @@ def vhdl_bench(plan: Design) -> str:
         lines += [f"    variable {p.name}_word : std_logic_vector({8 * p.bytes - 1} downto 0) := (others => '0');"]
     lines += ["    variable row : line;", "  begin", f"    while not endfile({first}_file) loop"]
     for p in plan.inputs:
-        lines += [f"      readline({p.name}_file, row);", f"      hread(row, {p.name}_word);", f"      {p.name} <= {p.name}_word;"]
+        lines += [
+            f"      readline({p.name}_file, row);",
+            f"      hread(row, {p.name}_word);",
+            f"      {p.name} <= {p.name}_word;",
+        ]
     lines += ["      wait for 1 ns;", "      clk <= '1';", "      wait for 1 ns;"]
     for p in plan.outputs:
         lines += [f"      {p.name}_word({p.width - 1} downto 0) := {p.name};"]

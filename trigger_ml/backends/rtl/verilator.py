@@ -40,7 +40,7 @@ def measure(folder: Path, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDAr
         files = {p.name: Path(scratch) / f"{p.name}.in" for p in input_ports(graph)}
         results = {p.name: Path(scratch) / f"{p.name}.out" for p in output_ports(graph)}
         for p in input_ports(graph):
-            stream.records(p, feed[p.name]).tofile(files[p.name])
+            stream.records(p, feed[p.node]).tofile(files[p.name])
         tools.run([program, *files.values(), *results.values()], cwd=Path(scratch), timeout_s=RUN_S)
         words = {p.name: np.fromfile(results[p.name], np.uint8).reshape(-1, p.bytes) for p in output_ports(graph)}
     count = stream.events_of(feed)
