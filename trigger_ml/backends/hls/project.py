@@ -86,7 +86,7 @@ def _entry(layer: Layer) -> dict[str, Any]:
 
 
 @cache
-def _exact_layer() -> type:
+def _exact_layer() -> Any:
     """hls4ml's class of an ``Exact`` layer: one result of a given type, and at most one table."""
     from hls4ml.model.layers import Layer as HlsLayer
     from hls4ml.model.types import FixedPrecisionType, Source

@@ -212,7 +212,7 @@ def compiled(folder: Path) -> Path:
         program.parent.mkdir(exist_ok=True)
         part = program.with_suffix(".part")
         one_unit = ["-include", f"firmware/{PROJECT}.cpp", f"{PROJECT}_test.cpp"]  # the headers are read once
-        argv = ["g++", *COMPILE, "-Ifirmware/ap_types", *one_unit, "-o", part]
+        argv: list[str | Path] = ["g++", *COMPILE, "-Ifirmware/ap_types", *one_unit, "-o", part]
         tools.run(argv, cwd=folder, timeout_s=COMPILE_S)
         part.replace(program)
     return program
