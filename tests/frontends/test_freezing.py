@@ -14,7 +14,7 @@ from trigger_ml.families import inputs
 from trigger_ml.fixed import Fixed, Formats, Rounding
 from trigger_ml.frontends import freezing, scoring
 from trigger_ml.frontends.plan import Head
-from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.bounds import Tensor, bounds
 from trigger_ml.ir.graph import Builder
 from trigger_ml.ir.interpret import evaluate, interpret
 from trigger_ml.ir.verify import normal_form
@@ -115,12 +115,12 @@ def test_ports_have_each_feature_its_own_range():
     assert formats[4] == Fixed(True, 8, 6)
 
 
-@given(signed=st.booleans(), width=st.integers(2, 9), frac=st.integers(-2, 8), bits=st.integers(4, 12))
-def test_tables_are_the_function_to_half_a_step_and_fit(signed, width, frac, bits):
-    domain = Fixed(signed, width, frac)
-    values, first, places = scoring.table(domain, lambda v: v**2, bits)
-    arguments = np.arange(domain.lo, domain.hi + 1) * 2.0**-frac
-    assert first == domain.lo
+@given(lo=st.integers(-300, 0), hi=st.integers(1, 300), frac=st.integers(-2, 8), bits=st.integers(4, 12))
+def test_tables_are_the_function_to_half_a_step_and_fit(lo, hi, frac, bits):
+    ends = (np.array([z], object) for z in (lo, hi))
+    values, first, places = scoring.table(Tensor((1,), frac, *ends, 0), lambda v: v**2, bits)
+    arguments = np.arange(lo, hi + 1) * 2.0**-frac
+    assert first == lo
     assert np.all(np.abs(values * 2.0**-places - arguments**2) <= 0.5 * 2.0**-places)
     assert values.min() >= 0
     assert values.max() < 2**bits

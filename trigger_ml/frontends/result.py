@@ -76,8 +76,7 @@ def write(
         rounding: of the activation quantizers.
         console: where a score of too few levels is warned of.
     """
-    arrays = {**arrays, **scoring.head_arrays(plan.heads), "score.integer": np.array(62, np.int64)}
-    arrays["score.integer"] = np.array(_integer_bits(to_graph(arrays, spec, sample, rounding), plan), np.int64)
+    arrays = complete(spec, sample, plan, arrays, rounding)
     write_npz(folder / "trained.npz", arrays)
     kept = {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
     write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
@@ -89,6 +88,13 @@ def write(
             f"[yellow]the score has {score['levels_above_working_point']} levels above the working point, fewer than "
             f"{ENOUGH_LEVELS}: thresholds there are coarse, or the sample has too few events to tell"
         )
+
+
+def complete(spec: Spec, sample: Sample, plan: Plan, arrays: Arrays, rounding: Rounding) -> Arrays:
+    """Layers with what makes them a score: the heads' formats, and the integer bits that the score needs."""
+    arrays = {**arrays, **scoring.head_arrays(plan.heads), "score.integer": np.array(62, np.int64)}
+    bits = _integer_bits(to_graph(arrays, spec, sample, rounding), plan)
+    return {**arrays, "score.integer": np.array(bits, np.int64)}
 
 
 def selfcheck(folder: Path, graph: Graph) -> tuple[Agreement, ...]:

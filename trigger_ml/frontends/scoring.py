@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from trigger_ml.families import inputs
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends.plan import Head
+from trigger_ml.ir.bounds import Tensor
 from trigger_ml.ir.graph import Builder
 from trigger_ml.ir.ops import Add, Mul, Take, integers
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-SQUARE_BITS = 12
+SQUARE_BITS = 10
 """Width of ``mu**2``, and of the squared differences."""
 
-INVERSE_BITS = 11
+INVERSE_BITS = 10
 """Width of ``1 / sigma**2``."""
 
 SCORE_BITS = 16
@@ -47,22 +48,20 @@ def head_arrays(plan_heads: tuple[Head, ...]) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def table(
-    domain: Fixed, function: Callable[[NDArray[np.float64]], NDArray[np.float64]], bits: int
-) -> tuple[NDArray[np.int64], int, int]:
-    """Values, first argument and fraction length of ``function`` on every number of ``domain``, in ``bits`` bits.
+def table(known: Tensor, function: Function, bits: int) -> tuple[NDArray[np.int64], int, int]:
+    """Values, first argument and fraction length of ``function`` on every number that a tensor can reach.
 
-    Rounded to nearest; the fraction length is the largest at which the largest magnitude fits.
+    Rounded to nearest, in ``bits`` bits; the fraction length is the largest at which the largest magnitude fits, or the
+    smallest at which all values are exact.
     """
-    arguments = np.arange(domain.lo, domain.hi + 1)
-    y = function(arguments.astype(np.float64) * 2.0**-domain.frac)
-    sign = int(y.min() < 0)
-    top = float(np.abs(y).max())
+    first, last = int(known.lo.min()), int(known.hi.max())
+    y = function(np.arange(first, last + 1, dtype=np.float64) * 2.0**-known.frac)
+    sign, top = int(y.min() < 0), max(float(np.abs(y).max()), 2.0**-bits)
     frac = bits - sign - int(np.floor(np.log2(top))) - 1
     if np.floor(top * 2.0**frac + 0.5) >= 2 ** (bits - sign):
         frac -= 1
     exact = next((f for f in range(-8, frac) if np.array_equal(y * 2.0**f, np.round(y * 2.0**f))), frac)
-    return np.floor(y * 2.0**exact + 0.5).astype(np.int64), domain.lo, exact
+    return np.floor(y * 2.0**exact + 0.5).astype(np.int64), first, exact
 
 
 def add_score(
@@ -71,21 +70,24 @@ def add_score(
     """Append the score to the network whose heads are ``parts`` (head -> node); return its node."""
     if score == "distilled":
         return parts["score"]
-    domain = {head.name: head.fixed for head in heads(arrays)}
     if score == "reconstruction":
         terms = _differences(b, x, parts["restored"], pt)
     else:
         half = 0.5 if score == "dkl" else 1.0
-        terms = b.table(parts["mu"], *table(domain["mu"], lambda v: half * v**2, SQUARE_BITS), name="mu_squared")
+        terms = b.table(
+            parts["mu"], *table(b.known(parts["mu"]), lambda v: half * v**2, SQUARE_BITS), name="mu_squared"
+        )
     if score == "rz":
         inverse = b.table(
-            parts["log_var"], *table(domain["log_var"], lambda v: np.exp(-v), INVERSE_BITS), name="inverse_variance"
+            parts["log_var"],
+            *table(b.known(parts["log_var"]), lambda v: np.exp(-v), INVERSE_BITS),
+            name="inverse_variance",
         )
         terms = b.add(Mul(), terms, inverse, name="pull_squared")
     elif score == "dkl":
         rest = b.table(
             parts["log_var"],
-            *table(domain["log_var"], lambda v: 0.5 * (np.exp(v) - v - 1), SQUARE_BITS),
+            *table(b.known(parts["log_var"]), lambda v: 0.5 * (np.exp(v) - v - 1), SQUARE_BITS),
             name="variance_term",
         )
         terms = b.add(Add(), terms, rest, name="divergence")

@@ -33,6 +33,9 @@ ROUNDING = Rounding.RND
 FRONT = (8.0, 4.0, 2.0, 1.41, 1.0, 0.71, 0.5)
 """Snapshots are taken when EBOPs first fall below these multiples of the target; the ramp ends after the last one."""
 
+FINE_TUNE = 0.4
+"""Fine-tuning starts at this share of the ramp's learning rate."""
+
 
 def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> None:
     """Train, or resume; write ``trained.npz``, ``float.npz``, ``history.json``, ``selfcheck.npz`` into ``folder``.
@@ -46,7 +49,7 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
 
     todo = plan.prepare(spec, sample, folder, console)
     network = Network(todo, spec.seed)
-    history = _ramp(spec, sample, todo, network, folder / "checkpoints", console)
+    history = _fit(spec, sample, todo, network, folder / "checkpoints", console)
     checked = np.concatenate([todo.validation[-result.CHECKED // 2 :], todo.x[-result.CHECKED // 2 :]])
     outputs = network.predict(inputs.scaled(checked).astype(np.float32))
     result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING, console)
@@ -57,54 +60,60 @@ def freeze(folder: Path, spec: Spec, sample: Sample) -> Graph:
     return to_graph(read_npz(folder / "trained.npz"), spec, sample, ROUNDING)
 
 
-def _ramp(
+def _fit(
     spec: Spec, sample: Sample, todo: plan.Plan, network: Network, folder: Path, console: Console | None
 ) -> dict[str, Sequence[loop.Record]]:
-    train, x = spec.train, inputs.scaled(todo.x).astype(np.float32)
-    target = train.ebops_target
-    low, high = train.ebops_beta
+    """The ramp, the choice of a snapshot, and fine-tuning; the records of each."""
+    train, target = spec.train, spec.train.ebops_target
     distance = plan.loss(spec, todo, sample)
-
-    def price(epoch: int) -> None:
-        network.price(low * (high / low) ** (epoch / max(1, train.epochs - 1)))
-
-    ramp = loop.Phase(
-        "ramp", "bit widths", train.epochs, train.batch, lambda epoch: train.learning_rate, spec.seed + 3, todo.key
-    )
+    low, high = train.ebops_beta
     job = loop.Job(
-        (x, todo.y),
+        (inputs.scaled(todo.x).astype(np.float32), todo.y),
         lambda noise, xb, yb: network.loss(distance, xb, yb),
         network.trainable,
         network.state,
-        price,
+        lambda epoch: network.price(low * (high / low) ** (epoch / max(1, train.epochs - 1))),
         lambda: {"ebops": network.ebops()},
         _crossed(target),
         lambda history: bool(target and history and history[-1]["ebops"] < FRONT[-1] * target),
     )
-    history: dict[str, Sequence[loop.Record]] = {"ramp": loop.fit(ramp, job, folder, console)}
+    phase = loop.Phase(
+        "ramp", "bit widths", train.epochs, train.batch, lambda epoch: train.learning_rate, spec.seed + 3, todo.key
+    )
+    ramp = loop.fit(phase, job, folder, console)
+    history: dict[str, Sequence[loop.Record]] = {"ramp": ramp}
     if target is not None:
-        if min(r["ebops"] for r in history["ramp"]) >= target:
+        if min(record["ebops"] for record in ramp) >= target:
             raise SpecError(
-                f"[train] ebops_target {target} was not reached (EBOPs {history['ramp'][-1]['ebops']:.0f} at the end): "
+                f"[train] ebops_target {target} was not reached (EBOPs {ramp[-1]['ebops']:.0f} at the end): "
                 "raise ebops_beta or epochs"
             )
-        names = (_crossed(target)(history["ramp"][: i + 1]) for i in range(len(history["ramp"])))
-        chosen = next(name for name in names if name is not None and int(name) >= FRONT.index(1.0))
-        loop.restore(folder, ramp, chosen, network.state)
+        names = [name for i in range(len(ramp)) if (name := _crossed(target)(ramp[: i + 1]))]
+        history["front"] = []
+        for name in names:
+            past = loop.restore(folder, phase, name, network.state)
+            history["front"] = [*history["front"], _measured(spec, sample, todo, network, past)]
+        chosen = next(name for name in names if int(name) >= FRONT.index(1.0))
+        loop.restore(folder, phase, chosen, network.state)
     network.freeze_bits()
     network.price(0.0)
-    epochs = train.fine_tune_epochs
-    if epochs:
-        fall = loop.cosine(0.4 * train.learning_rate, epochs)
-        tune = loop.Phase("fine_tune", "fine-tuning", epochs, train.batch, fall, spec.seed + 4, todo.key)
-        job = loop.Job(
-            (x, todo.y),
-            lambda noise, xb, yb: network.loss(distance, xb, yb),
-            network.weights,
-            network.state,
+    if train.fine_tune_epochs:
+        fall = loop.cosine(FINE_TUNE * train.learning_rate, train.fine_tune_epochs)
+        phase = loop.Phase(
+            "fine_tune", "fine-tuning", train.fine_tune_epochs, train.batch, fall, spec.seed + 4, todo.key
         )
-        history["fine_tune"] = loop.fit(tune, job, folder, console)
+        job = loop.Job(job.data, job.loss, network.weights, network.state)
+        history["fine_tune"] = loop.fit(phase, job, folder, console)
     return history
+
+
+def _measured(
+    spec: Spec, sample: Sample, todo: plan.Plan, network: Network, history: Sequence[loop.Record]
+) -> loop.Record:
+    """One point of the front: EBOPs, and the rank correlation that the snapshot, as it is, has with the twin."""
+    graph = to_graph(result.complete(spec, sample, todo, network.arrays(), ROUNDING), spec, sample, ROUNDING)
+    ranks = result.quality(graph, spec, todo)["rank_correlation"]
+    return {"epoch": len(history) - 1, "ebops": history[-1]["ebops"], "rank_correlation": ranks["all"]}
 
 
 def _crossed(target: int | None) -> Callable[[Sequence[loop.Record]], str | None]:
