@@ -124,3 +124,14 @@ def test_tables_are_the_function_to_half_a_step_and_fit(lo, hi, frac, bits):
     assert np.all(np.abs(values * 2.0**-places - arguments**2) <= 0.5 * 2.0**-places)
     assert values.min() >= 0
     assert values.max() < 2**bits
+
+
+@pytest.mark.parametrize("layer", ["hidden0", "hidden1", "output"])
+def test_a_network_pruned_to_a_constant_is_a_constant(layer):
+    arrays = network(np.random.default_rng(4), Fixed(False, 9, 4))
+    arrays[f"{layer}.kernel"] = np.zeros_like(arrays[f"{layer}.kernel"])
+    graph = freezing.to_graph(arrays, DISTILLED, SAMPLE, Rounding.RND)
+    x = SAMPLE.background.test
+    score = interpret(graph, x)["score"] * 2.0 ** -bounds(graph)["score"].frac
+    assert np.array_equal(score, reference(arrays, x, MODES[Rounding.RND]))
+    assert np.unique(score).size == 1
