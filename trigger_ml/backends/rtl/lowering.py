@@ -98,7 +98,43 @@ def lower(graph: Graph) -> Any:
     flat = [
         np.concatenate([values[n].ravel() for n in names]) for names in ([p.name for p in graph.inputs], graph.outputs)
     ]
-    return trace(*flat)
+    return _optimized(trace(*flat, optimize=False))
+
+
+def _optimized(comb: Any) -> Any:
+    """alkaid's own passes in alkaid's order, without one of ``canonicalize``.
+
+    ``canonicalize_msb_wraps`` of 0.8.2 drops the shift of a one-bit truncation whose bit happens to have the weight of the
+    source's top bit before the shift, and so reads another bit.
+    """
+    from alkaid.trace.passes import cse, dce, null_op, order, surrogate
+    from alkaid.trace.passes.canon import canonicalize_outputs, const_propagation
+    from alkaid.trace.passes.retrace import _retrace
+
+    def once(c: Any) -> Any:
+        for f in (
+            const_propagation,
+            canonicalize_outputs,
+            dce.dead_code_elimin,
+            cse.common_subexpr_elimin,
+            dce.dead_code_elimin,
+            null_op.null_quant_elimin,
+            dce.dead_code_elimin,
+        ):
+            c = f(c)
+        return order.canonical_sort(c)
+
+    comb = once(comb)
+    for _ in range(RETRACES):
+        again = once(_retrace(comb))
+        if again == comb:
+            break
+        comb = again
+    return order.topo_bandwidth_sort(order.canonical_sort(surrogate.add_surrogate(comb)))
+
+
+RETRACES = 3
+"""Times that the logic is traced again; each may narrow intervals. Two are enough on the networks tried."""
 
 
 def interpret_alkaid(graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:

@@ -87,7 +87,7 @@ TAKEN = re.compile(
     r"timeprecision|timeunit|to|transport|tri|trireg|true|try|type|typedef|typeid|typename|unaffected|"
     r"union|unique|units|unsigned|until|untyped|use|using|variable|vector|virtual|void|volatile|wait|"
     r"wand|weak|when|while|wildcard|wire|with|within|wor|work|xnor|xor"
-    r"|(v|t|o|in|table|stage)[0-9].*|.*_tb|.*_network"
+    r"|(v|t|o|in|table|stage)[0-9]+(_(s?[0-9]+|t))?"
 )
 """Words of Verilog, SystemVerilog, VHDL and C++, and the patterns of the names that the printers use themselves."""
 
