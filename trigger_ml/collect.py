@@ -83,7 +83,7 @@ def collect(ws: Workspace) -> ReportData:
         agreement=tuple(_agreement(kind, row) for kind, row in rows),
         quantities=found,
         budget=budget(ws, found),
-        graph=summarize(graph, io.digest(graph)),
+        graph=summarize(graph, io.digest(graph), {k: v["ebops"] for k, v in opcount.by_node(graph).items()}),
         provenance=_provenance(ws, graph, training),
         physics=physics,
         skipped=tuple(skipped),

@@ -42,13 +42,20 @@ def estimate(graph: Graph) -> tuple[Quantity, ...]:
     included, that holds its proved interval on its own grid. Adding a bias counts nothing.
     """
     total: Counter[str] = Counter()
-    widths = element_bits(graph)
-    for node in graph.nodes:
-        rule = RULES.get(type(node.op))
-        if rule is not None:
-            total.update(rule(node, [widths[i] for i in node.inputs], graph))
+    for counts in by_node(graph).values():
+        total.update(counts)
     tool = f"trigger_ml {__version__}"
     return tuple(Quantity(name, total[name], "bit" if name == "table_bits" else "", "exact", tool) for name in MEANING)
+
+
+def by_node(graph: Graph) -> dict[str, Counter[str]]:
+    """The counts of each node that computes something."""
+    widths = element_bits(graph)
+    return {
+        node.name: RULES[type(node.op)](node, [widths[i] for i in node.inputs], graph)
+        for node in graph.nodes
+        if type(node.op) in RULES
+    }
 
 
 def element_bits(graph: Graph) -> dict[str, Counts]:
