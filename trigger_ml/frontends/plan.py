@@ -28,9 +28,12 @@ from trigger_ml.spec import Spec
 
 Integers = NDArray[np.integer[Any]]
 
-MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 10, 8, 9, 4
+MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 10, 9, 9, 4
 HEADROOM = 2.0
 """A head's range is this many times what validation events, background and signals, reach in the float twin."""
+
+FLOOR = 0.0005
+"""This part of the validation events' log-variances lies below the floor."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Plan:
         y: what the network shall say of them ``(events, outputs)``, float32.
         validation: hardware integers of the background's validation part, then of each signal's.
         background: how many of them are background.
+        floor: log-variances below it count as this much, so that 1 / sigma^2 has a modest range; 0 without any.
         key: digest of all that the float part depends on.
     """
 
@@ -67,6 +71,7 @@ class Plan:
     y: NDArray[np.float32]
     validation: Integers
     background: int
+    floor: float
     key: str
 
 
@@ -96,7 +101,13 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
     for head in heads:
         part = slice(head.start, head.stop)
         y[:, part] = np.clip(y[:, part], head.fixed.lo * 2.0**-head.fixed.frac, head.fixed.hi * 2.0**-head.fixed.frac)
-    return Plan(layers, start, twin, heads, x, y.astype(np.float32), validation, len(sample.background.validation), key)
+    floor = 0.0
+    if heads[-1].name == "log_var":
+        part = slice(heads[-1].start, heads[-1].stop)
+        floor = float(np.floor(np.quantile(reach[:, part], FLOOR)))
+        y[:, part] = np.maximum(y[:, part], floor)
+    events = len(sample.background.validation)
+    return Plan(layers, start, twin, heads, x, y.astype(np.float32), validation, events, floor, key)
 
 
 def _firmware(layers: tuple[Dense, ...], twin: Arrays) -> Arrays:

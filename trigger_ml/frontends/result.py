@@ -92,7 +92,8 @@ def write(
 
 def complete(spec: Spec, sample: Sample, plan: Plan, arrays: Arrays, rounding: Rounding) -> Arrays:
     """Layers with what makes them a score: the heads' formats, and the integer bits that the score needs."""
-    arrays = {**arrays, **scoring.head_arrays(plan.heads), "score.integer": np.array(62, np.int64)}
+    arrays = {**arrays, **scoring.head_arrays(plan.heads), "log_var.floor": np.array(plan.floor)}
+    arrays["score.integer"] = np.array(62, np.int64)
     bits = _integer_bits(to_graph(arrays, spec, sample, rounding), plan)
     return {**arrays, "score.integer": np.array(bits, np.int64)}
 

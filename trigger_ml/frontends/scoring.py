@@ -17,14 +17,17 @@ from trigger_ml.ir.ops import Add, Mul, Take, integers
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-SQUARE_BITS = 10
-"""Width of ``mu**2``, and of the squared differences."""
+SQUARE_BITS = 14
+"""Width of ``mu**2``: its range is that of the tail, its step has to tell ordinary events apart."""
 
-INVERSE_BITS = 10
+INVERSE_BITS = 11
 """Width of ``1 / sigma**2``."""
 
-SCORE_BITS = 16
-"""Width of the score."""
+ERROR_BITS = 10
+"""Width of a squared difference between output and input."""
+
+SCORE_BITS = 18
+"""Width of the score, at most."""
 
 PT_BITS, PT_SHIFT = 8, 1
 """The target's table reads pT in ``PT_BITS`` bits of ``2**PT_SHIFT`` hardware units: to 255 GeV in steps of 1 GeV."""
@@ -78,12 +81,9 @@ def add_score(
             parts["mu"], *table(b.known(parts["mu"]), lambda v: half * v**2, SQUARE_BITS), name="mu_squared"
         )
     if score == "rz":
-        inverse = b.table(
-            parts["log_var"],
-            *table(b.known(parts["log_var"]), lambda v: np.exp(-v), INVERSE_BITS),
-            name="inverse_variance",
-        )
-        terms = b.add(Mul(), terms, inverse, name="pull_squared")
+        floor = float(arrays["log_var.floor"])
+        values = table(b.known(parts["log_var"]), lambda v: np.exp(-np.maximum(v, floor)), INVERSE_BITS)
+        terms = b.add(Mul(), terms, b.table(parts["log_var"], *values, name="inverse_variance"), name="pull_squared")
     elif score == "dkl":
         rest = b.table(
             parts["log_var"],
@@ -109,6 +109,6 @@ def _differences(b: Builder, x: str, restored: str, pt: NDArray[np.int64]) -> st
     difference = b.add(Add(subtract=True), true, restored, name="difference")
     known = b.known(difference)
     span = np.arange(int(known.lo.min()), int(known.hi.max()) + 1)
-    frac = min(2 * known.frac, SQUARE_BITS - int(span[-1] ** 2 >> 2 * known.frac).bit_length())
+    frac = min(2 * known.frac, ERROR_BITS - int(span[-1] ** 2 >> 2 * known.frac).bit_length())
     squares = np.floor(span**2 * 2.0 ** (frac - 2 * known.frac) + 0.5).astype(np.int64)
     return b.table(difference, squares, int(span[0]), frac, name="squared")
