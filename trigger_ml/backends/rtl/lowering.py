@@ -102,10 +102,10 @@ def lower(graph: Graph) -> Any:
 
 
 def _optimized(comb: Any) -> Any:
-    """alkaid's own passes in alkaid's order, without one of ``canonicalize``.
+    """The passes of alkaid in its order, without one part of ``canonicalize``.
 
-    ``canonicalize_msb_wraps`` of 0.8.2 drops the shift of a one-bit truncation whose bit happens to have the weight of the
-    source's top bit before the shift, and so reads another bit.
+    ``canonicalize_msb_wraps`` of 0.8.2 drops the shift of a one-bit truncation whose bit happens to have the weight of
+    the source's top bit before the shift, and so reads another bit.
     """
     from alkaid.trace.passes import cse, dce, null_op, order, surrogate
     from alkaid.trace.passes.canon import canonicalize_outputs, const_propagation
