@@ -59,13 +59,31 @@ def test_what_is_written_is_read_back(path: Path) -> None:
     assert layout.provenance(path) == {"seed": 1}
 
 
-def test_events_with_a_collision_of_their_own_get_their_own_source(path: Path) -> None:
-    stored, source = arrays()["background/source"], l1_objects.load("zero_bias", path).source
+def test_events_with_a_collision_of_their_own_get_their_own_source(tmp_path: Path) -> None:
+    path, content = tmp_path / "sample.h5", arrays()
+    layout.write(path, "adc2021_like", 20.0, content, {"seed": 1})
+    stored, source = content["background/source"], l1_objects.load("adc2021_like", path).source
     shared = stored >= 0
     assert np.array_equal(source[shared], stored[shared])
     own = source[~shared]
     assert len(np.unique(own)) == len(own) > 0
     assert not np.isin(own, source[shared]).any()
+
+
+def test_zero_bias_events_that_share_a_muon_share_their_source(tmp_path: Path) -> None:
+    path, content = tmp_path / "sample.h5", arrays()
+    test, first = content["background/test"], 3 * 5  # the leading muon's columns
+    test[:, first : first + 12] = 0
+    test[4, first : first + 3] = [13, 80, 7]
+    test[9, first : first + 3] = [13, -80, 500]  # the same, rotated and mirrored
+    test[11, first : first + 3] = [13, 81, 7]
+    layout.write(path, "zero_bias", 20.0, content, {"seed": 1})
+    source = l1_objects.load("zero_bias", path).source
+    assert source[4] == source[9]
+    assert np.count_nonzero(source == source[4]) == 2
+    assert np.count_nonzero(source == source[11]) == 1
+    others = np.setdiff1d(np.flatnonzero(content["background/source"] >= 0), [4, 9, 11])
+    assert np.array_equal(source[others], content["background/source"][others])
 
 
 def test_the_digest_is_of_the_content(path: Path, tmp_path: Path) -> None:
@@ -201,7 +219,9 @@ def test_committed_sample(variant: str) -> None:
         assert [len(getattr(split, part)) for part in PARTS] == [signal // 10, signal // 10, signal * 8 // 10]
     for split in (sample.background, *sample.signals.values()):
         test = split.test
-        assert len(np.unique(test, axis=0)) == len(test)
+        every = np.concatenate([split.train, split.validation, test])
+        busy = every[(every[:, 3::3] > 0).sum(1) >= 2]
+        assert len(np.unique(busy, axis=0)) == len(busy), "no event with two objects comes twice, in any part"
         pt = test.reshape(len(test), OBJECTS, 3)[..., 0].astype(int)
         edges = np.cumsum([0, *(kind.slots for kind in KINDS)])
         for lo, hi in zip(edges[:-1], edges[1:], strict=True):

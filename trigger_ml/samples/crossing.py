@@ -34,7 +34,11 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Crossings:
-    """Objects in physical units (events, 19, 3), whether each passes the lepton filter, and its leading collision."""
+    """Objects in physical units (events, 19, 3), whether each passes the lepton filter, and its leading collision.
+
+    ``source`` is the pool's number of the most active collision, ``FRESH`` if that was generated for this event alone,
+    as it is in every event with a hard process.
+    """
 
     objects: NDArray[np.float64]
     lepton: NDArray[np.bool_]
@@ -128,6 +132,8 @@ def cross(
         np.concatenate([overlay.pool.activity[number], fresh.activity()]),
         np.concatenate([number, np.full(len(hard_event), FRESH)]),
     )
+    if collision is not None:
+        source = np.full(events, FRESH)
     total = stack([part for part in (collision, soft, hard) if part is not None], events)
     key = total.event * (ETA * PHI) + total.cell
     shape = (events, ETA, PHI)

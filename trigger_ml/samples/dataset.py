@@ -60,8 +60,9 @@ class Sample:
         gives_rates: True only where the background is what a trigger sees (zero bias): elsewhere a rate in kHz means
             nothing.
         pileup: mean number of overlaid collisions.
-        source: for each background test event, the id of the simulated collision that dominates it; events that
-            share an id are not independent, and rate errors account for it. Same length as ``background.test``.
+        source: for each background test event, the id of the simulated collision that dominates it (its muon's, if
+            it has one); events that share an id are not independent, and rate errors account for it. Same length as
+            ``background.test``.
         notes: one or two sentences that stand beside every figure made from it.
     """
 

@@ -80,6 +80,9 @@ def _features() -> tuple[Feature, ...]:
 FEATURES = _features()
 """One entry a column: ``met_pt, met_eta, met_phi, eg0_pt ... jet9_phi``."""
 
+COLUMN = {feature.name: column for column, feature in enumerate(FEATURES)}
+"""Name -> column."""
+
 
 def encode(objects: ArrayLike) -> NDArray[np.int16]:
     """Hardware integers of objects in physical units; pT and eta round to nearest and saturate, phi wraps around.

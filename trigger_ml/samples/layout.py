@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.errors import SampleError
 from trigger_ml.samples.dataset import Sample, Split
-from trigger_ml.samples.features import FEATURES, INPUT_FORMAT
+from trigger_ml.samples.features import COLUMN, FEATURES, INPUT_FORMAT
 
 LAYOUT = "trigger_ml.l1_objects"
 VERSION = 1
@@ -111,7 +111,7 @@ def read(path: Path, variant: str) -> Sample:
         signals={group.removeprefix("signals/"): split for group, split in splits.items()},
         gives_rates=variant == "zero_bias",
         pileup=pileup,
-        source=_expand(source),
+        source=_sources(source, background.test if variant == "zero_bias" else None),
         notes=VARIANTS[variant],
     )
 
@@ -129,11 +129,21 @@ def provenance(path: Path) -> artifact.Json:
         raise SampleError(f"{path} is not a whole HDF5 sample ({_short(error)}): {_REMAKE}") from None
 
 
-def _expand(source: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each event whose leading collision was generated for it alone (stored -1) a number of its own."""
-    fresh = source < 0
-    out = source.copy()
-    out[fresh] = source.max(initial=0) + 1 + np.arange(int(fresh.sum()))
+def _sources(stored: NDArray[np.int64], events: NDArray | None) -> NDArray[np.int64]:
+    """The collision that each event counts for, from the stored number of its most active one.
+
+    An event whose leading collision was generated for it alone (stored -1) gets a number of its own. Muons come first:
+    soft collisions with one are few, so each is in many zero-bias ``events``. pT and abs(eta) of a muon survive the
+    rotation and mirroring of its collision, and events whose leading muons share both count as one, at worst too
+    cautiously.
+    """
+    fresh = stored < 0
+    out = stored.copy()
+    out[fresh] = stored.max(initial=0) + 1 + np.arange(int(fresh.sum()))
+    if events is not None:
+        pt, eta = (events[:, COLUMN[f"mu0_{quantity}"]].astype(np.int64) for quantity in ("pt", "eta"))
+        muon = pt > 0
+        out[muon] = out.max(initial=0) + 1 + pt[muon] * 1000 + np.abs(eta[muon])
     return out
 
 
