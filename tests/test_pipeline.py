@@ -153,3 +153,11 @@ def test_inspect_lists_every_node(tmp_path: Path) -> None:
     found = pipeline.inspect(model(tmp_path / "m"), quiet(), tmp_path / "out")
     assert [n["node"] for n in found["nodes"]] == [n.name for n in graph().nodes]
     assert found["digest"] == io.digest(graph())
+
+
+def test_a_run_folder_is_absolute_wherever_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulators run in folders of their own: a relative run folder broke them."""
+    from trigger_ml.workspace import open_run
+
+    monkeypatch.chdir(model(tmp_path / "m"))
+    assert open_run(Path("spec.toml"), Path("out"), quiet()).folder == (tmp_path / "m" / "out" / "small").resolve()

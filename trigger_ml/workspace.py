@@ -129,9 +129,9 @@ def open_run(where: Path, out: Path, console: Console) -> Workspace:
     else:
         raise SpecError(f"{where} is no spec file and holds no {SPEC}: give one, e.g. models/l1_vae_rz/{SPEC}")
     wanted = spec.load(file)
-    folder = file.parent if (file.parent / "stamps").is_dir() else out / wanted.name
+    folder = (file.parent if (file.parent / "stamps").is_dir() else out / wanted.name).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    if file.parent != folder:
+    if file.parent.resolve() != folder:
         artifact.atomic_write(folder / SPEC, file.read_bytes())
     return Workspace(wanted, folder, file.parent, console)
 
