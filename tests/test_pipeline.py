@@ -161,3 +161,16 @@ def test_a_run_folder_is_absolute_wherever_it_was_asked_for(tmp_path: Path, monk
 
     monkeypatch.chdir(model(tmp_path / "m"))
     assert open_run(Path("spec.toml"), Path("out"), quiet()).folder == (tmp_path / "m" / "out" / "small").resolve()
+
+
+@pytest.mark.usefixtures("twin")
+def test_a_missing_second_simulator_is_left_out_and_the_report_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trigger_ml.tools.find", lambda name: None)
+    where = model(tmp_path / "m")
+    spec = where / "spec.toml"
+    spec.write_text(spec.read_text().replace("second = 0", "second = 500"))
+    made = pipeline.run(where, quiet(), tmp_path / "out", frozen=True)
+    assert {"engine": "icarus", "reason": "iverilog is not installed: apt-get install iverilog"} in made["skipped"]
+    assert [row["engine"] for row in made["agreement"]] == ["onnx"]

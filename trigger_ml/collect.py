@@ -75,9 +75,8 @@ def collect(ws: Workspace) -> ReportData:
     training = artifact.read_json(ws.folder / "graph" / "training.json")
     physics = _physics(ws, graph)
     skipped = [Skipped(**s) for s in artifact.read_json(ws.folder / COST)["skipped"]]
-    skipped += [
-        Skipped(k.name, f"[engines] {k.events} is 0 in the spec") for k in KINDS if not k.count(ws.spec.engines)
-    ]
+    left_out = ((k.name, k.left_out(ws.spec.engines)) for k in KINDS)
+    skipped += [Skipped(name, why) for name, why in left_out if why is not None]
     return ReportData(
         model=ws.spec.name,
         agreement=tuple(_agreement(kind, row) for kind, row in rows),
@@ -95,7 +94,7 @@ def _rows(ws: Workspace) -> list[tuple[Kind, dict[str, Any]]]:
     rows = []
     for kind in KINDS:
         path = ws.folder / "agreement" / f"{kind.name}.json"
-        if kind.count(ws.spec.engines):
+        if kind.left_out(ws.spec.engines) is None:
             if not path.exists():
                 raise ArtifactError(f"{kind.name} was not compared yet: run `trigger-ml validate` first")
             rows.append((kind, artifact.read_json(path)))

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from trigger_ml import plugins, validate
+from trigger_ml import plugins, tools, validate
 from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Engines, Target
 
@@ -25,6 +25,7 @@ class Kind:
         events: field of ``[engines]`` that says on how many events.
         label: what runs, in the report's words.
         simulator: ``module:function`` of ``backends.rtl`` that simulates; None: the backend itself.
+        second: program of a second simulator, without which this check alone is left out, and the report says so.
     """
 
     name: str
@@ -32,10 +33,19 @@ class Kind:
     events: str
     label: str
     simulator: str | None = None
+    second: str | None = None
 
     def count(self, engines: Engines) -> int:
         """Events on which the spec compares this engine; 0 leaves it out."""
         return int(getattr(engines, self.events))
+
+    def left_out(self, engines: Engines) -> str | None:
+        """Why this engine is not compared, one sentence; None if it is."""
+        if not self.count(engines):
+            return f"[engines] {self.events} is 0 in the spec"
+        if self.second is not None and tools.find(self.second) is None:
+            return f"{self.second} is not installed: apt-get install {self.second}"
+        return None
 
     def open(self, folder: Path, graph: Graph, target: Target) -> tuple[validate.Engine, list[Any]]:
         """The engine built in ``folder``, and a list that gets a ``Measured`` for each simulation of RTL."""
@@ -57,7 +67,7 @@ class Kind:
 KINDS = (
     Kind("onnx", "onnx", "onnx", "ONNX Runtime"),
     Kind("verilator", "verilog", "verilog", "Verilator", "verilator:measure"),
-    Kind("icarus", "verilog", "second", "Icarus Verilog", "text_simulators:icarus"),
-    Kind("ghdl", "vhdl", "vhdl", "GHDL", "text_simulators:ghdl"),
+    Kind("icarus", "verilog", "second", "Icarus Verilog", "text_simulators:icarus", "iverilog"),
+    Kind("ghdl", "vhdl", "vhdl", "GHDL", "text_simulators:ghdl", "ghdl"),
     Kind("hls4ml", "hls4ml", "hls4ml", "hls4ml C simulation, g++"),
 )

@@ -254,11 +254,18 @@ def _threshold(ws: Workspace, graph: Graph) -> int:
 
 
 def _wanted(ws: Workspace) -> list[Kind]:
-    return [kind for kind in KINDS if kind.count(ws.spec.engines)]
+    kinds = []
+    for kind in KINDS:
+        why = kind.left_out(ws.spec.engines)
+        if why is None:
+            kinds.append(kind)
+        else:
+            ws.console.print(f"[yellow]{kind.name} is left out: {why}[/yellow]", highlight=False)
+    return kinds
 
 
 def _backends(ws: Workspace) -> list[str]:
-    return list(dict.fromkeys(kind.backend for kind in _wanted(ws)))
+    return list(dict.fromkeys(kind.backend for kind in KINDS if kind.count(ws.spec.engines)))
 
 
 def _build(ws: Workspace, name: str) -> None:

@@ -143,7 +143,7 @@ class Engines(_Section):
     hls4ml: int = limited("C simulation of the HLS project", 0, 10**9, default=20_000)
     verilog: int = limited("Verilog in Verilator, one event a clock", 0, 10**9, default=100_000)
     second: int = limited("the same Verilog in a second simulator, Icarus", 0, 10**9, default=1_000)
-    vhdl: int = limited("VHDL in GHDL", 0, 10**9, default=0)
+    vhdl: int = limited("VHDL in GHDL", 0, 10**9, default=1_000)
     onnx: int = limited("exact ONNX in ONNX Runtime", 0, 10**9, default=1_000_000)
 
 
