@@ -19,7 +19,7 @@ PT_FRAC = 4
 Integers = NDArray[np.integer[Any]]
 
 
-def scaled(x: Integers) -> NDArray[np.float64]:
+def scaled(x: Integers | NDArray[np.float64]) -> NDArray[np.float64]:
     """The network's input for hardware integers ``x (events, features)``; exact."""
     return x.astype(np.float64) * 2.0**-INPUT_FRAC
 

@@ -6,7 +6,7 @@ its own loss under pressure of bits a VAE's encoder falls silent, and the score 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,20 @@ from trigger_ml.fixed import Fixed
 from trigger_ml.frontends import teacher
 from trigger_ml.frontends.floatnet import Arrays
 from trigger_ml.frontends.mixing import mixed
-from trigger_ml.samples.dataset import Sample
+from trigger_ml.samples.dataset import Feature, Sample
 from trigger_ml.spec import Spec
 
 Integers = NDArray[np.integer[Any]]
 
-MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 10, 9, 9, 4
+MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 10, 9, 9, 5
 HEADROOM = 2.0
 """A head's range is this many times what validation events, background and signals, reach in the float twin."""
+
+EVERY = 16
+"""Every so many-th training event measures how good an epoch's quantized weights are."""
+
+QUANTILE = 0.9995
+"""Ranges of quantizers start where they hold this part of the training events."""
 
 FLOOR = 0.0005
 """This part of the validation events' log-variances lies below the floor."""
@@ -56,6 +62,7 @@ class Plan:
         twin: weights of the float twin, whose score the quantized one is compared with.
         heads: the outputs' formats, in order, without gaps.
         x: hardware integers to train on ``(events, features)``, background and mixed background.
+        reach: the magnitude ``(features,)`` of raw inputs that quantizers start from: see :func:`input_reach`.
         y: what the network shall say of them ``(events, outputs)``, float32.
         validation: hardware integers of the background's validation part, then of each signal's.
         background: how many of them are background.
@@ -68,11 +75,24 @@ class Plan:
     twin: Arrays
     heads: tuple[Head, ...]
     x: Integers
+    reach: Floats
     y: NDArray[np.float32]
     validation: Integers
     background: int
     floor: float
     key: str
+
+    def ranges(self) -> list[tuple[NDArray[np.bool_], Floats]]:
+        """For each layer's input: which elements may be negative, and the magnitude that quantizers start from.
+
+        From the float network on validation events, background and signals, and as many mixed ones.
+        """
+        found = [(self.x.min(axis=0) < 0, self.reach)]
+        z = inputs.scaled(np.concatenate([self.validation, self.x[-len(self.validation) :]]))
+        for layer in self.layers[:-1]:
+            z = forward((layer,), self.start, z)
+            found.append((np.full(layer.units, not layer.relu), np.quantile(np.abs(z), QUANTILE, axis=0)))
+        return found
 
 
 def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> Plan:
@@ -107,7 +127,21 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
         floor = float(np.floor(np.quantile(reach[:, part], FLOOR)))
         y[:, part] = np.maximum(y[:, part], floor)
     events = len(sample.background.validation)
-    return Plan(layers, start, twin, heads, x, y.astype(np.float32), validation, events, floor, key)
+    ranges = input_reach(x, sample.features)
+    return Plan(layers, start, twin, heads, x, ranges, y.astype(np.float32), validation, events, floor, key)
+
+
+def input_reach(x: Integers, features: Sequence[Feature]) -> Floats:
+    """The magnitude that ``QUANTILE`` of the filled slots stay below, one for all slots of a kind of object.
+
+    A slot that training events hardly ever fill gets the range of its neighbours: a signal in it is not cut off.
+    """
+    reach = np.zeros(len(features))
+    for pair in {(f.kind, f.quantity) for f in features}:
+        columns = [i for i, f in enumerate(features) if (f.kind, f.quantity) == pair]
+        filled = np.abs(x[:, columns][x[:, columns] != 0].astype(np.float64))
+        reach[columns] = np.quantile(filled, QUANTILE) if filled.size else max(features[i].hi for i in columns)
+    return inputs.scaled(reach)
 
 
 def _firmware(layers: tuple[Dense, ...], twin: Arrays) -> Arrays:
@@ -172,6 +206,17 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
         return tf.reduce_mean(heads(y, p) + (logs[0] - logs[1]) ** 2)
 
     return total
+
+
+def measure(
+    distance: Loss,
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    predict: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> Callable[[], dict[str, float]]:
+    """A measurement after an epoch: ``distance`` of the quantized network from the targets on some training events."""
+    few, wanted = x[::EVERY], y[::EVERY]
+    return lambda: {"distance": float(distance(few, wanted, predict(few)))}
 
 
 def _score(spec: Spec, sample: Sample) -> Callable[[Any, Any], Any]:

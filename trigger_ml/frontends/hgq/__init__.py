@@ -67,8 +67,9 @@ def _fit(
     train, target = spec.train, spec.train.ebops_target
     distance = plan.loss(spec, todo, sample)
     low, high = train.ebops_beta
+    x, y = inputs.scaled(todo.x).astype(np.float32), todo.y
     job = loop.Job(
-        (inputs.scaled(todo.x).astype(np.float32), todo.y),
+        (x, y),
         lambda noise, xb, yb: network.loss(distance, xb, yb),
         network.trainable,
         network.state,
@@ -102,8 +103,10 @@ def _fit(
         phase = loop.Phase(
             "fine_tune", "fine-tuning", train.fine_tune_epochs, train.batch, fall, spec.seed + 4, todo.key
         )
-        job = loop.Job(job.data, job.loss, network.weights, network.state)
+        measure = plan.measure(distance, x, y, network.predict)
+        job = loop.Job(job.data, job.loss, network.weights, network.state, measure=measure, snapshot=loop.best)
         history["fine_tune"] = loop.fit(phase, job, folder, console)
+        loop.restore(folder, phase, "best", network.state)
     return history
 
 

@@ -17,9 +17,6 @@ START_BITS = 8
 BIAS_INTEGER, BIAS_FRAC = 5, 6
 """Biases are ``ap_fixed<12,6>``: they cost one constant in an adder tree, so their bits are not trained."""
 
-QUANTILE = 0.9995
-"""An activation's range at the start covers this part of the training events."""
-
 
 class Network:
     """A chain of ``QDense``.
@@ -36,34 +33,27 @@ class Network:
         from hgq.layers import QDense
 
         keras.utils.set_random_seed(seed)
-        sample = inputs.scaled(plan.x[:: max(1, len(plan.x) // 20_000)])
-        ranges = [_quantile(np.abs(sample))]
         x = first = keras.Input((plan.x.shape[1],), name="x")
         for i, layer in enumerate(plan.layers):
             last = i == len(plan.layers) - 1
-            kernel, bias = plan.start[f"{layer.name}.kernel"], plan.start[f"{layer.name}.bias"]
             x = QDense(
                 layer.units,
                 activation="relu" if layer.relu else None,
                 name=layer.name,
                 iq_conf=_activation(i == 0),
-                kq_conf=_kernel(kernel),
+                kq_conf=_kernel(plan.start[f"{layer.name}.kernel"]),
                 bq_conf=_bias(),
                 enable_oq=last,
                 oq_conf=_output() if last else None,
                 enable_ebops=True,
                 beta0=0.0,
             )(x)
-            sample = sample @ kernel + bias
-            sample = np.maximum(sample, 0.0) if layer.relu else sample
-            ranges.append(_quantile(np.abs(sample)))
         self.model = keras.Model(first, x)
         self.layers = [self.model.get_layer(layer.name) for layer in plan.layers]
-        signs = plan.x[:20_000].min(0) < 0
-        for layer, reach in zip(self.layers, ranges, strict=False):
+        for layer, (signed, reach) in zip(self.layers, plan.ranges(), strict=True):
             layer._kernel.assign(plan.start[f"{layer.name}.kernel"])
             layer.bias.assign(plan.start[f"{layer.name}.bias"])
-            _set_activation(layer.iq.quantizer, signs if layer is self.layers[0] else np.zeros(len(reach)), reach)
+            _set_activation(layer.iq.quantizer, signed, reach)
         _set_output(self.layers[-1].oq.quantizer, plan)
         frozen = {id(v) for v in self.layers[-1].oq.quantizer.variables}
         self.trainable = [v for v in self.model.trainable_variables if id(v) not in frozen]
@@ -109,10 +99,6 @@ class Network:
             for part, value in zip(("signed", "integer", "frac"), layer.iq.quantizer.kif, strict=True):
                 arrays[f"{layer.name}.{part}"] = np.asarray(value)[0].astype(np.int64)
         return arrays
-
-
-def _quantile(magnitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.quantile(magnitudes, QUANTILE, axis=0)
 
 
 def _bits(reach: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -162,9 +148,9 @@ def _output() -> Any:
     )
 
 
-def _set_activation(quantizer: Any, signs: NDArray[Any], reach: NDArray[np.float64]) -> None:
-    integer = _bits(reach)
-    quantizer._k.assign(signs.astype(np.uint8)[None])
+def _set_activation(quantizer: Any, signed: NDArray[np.bool_], reach: NDArray[np.float64]) -> None:
+    integer, signs = _bits(reach), signed.astype(np.uint8)
+    quantizer._k.assign(signs[None])
     quantizer._i.assign(integer[None])
     quantizer._f.assign(np.clip(START_BITS - integer - signs, -12, 12)[None])
     if quantizer.f_constraint is not None:

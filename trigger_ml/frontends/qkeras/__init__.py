@@ -44,13 +44,17 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
     distance, epochs = plan.loss(spec, todo, sample), spec.train.epochs
     fall = loop.cosine(spec.train.learning_rate, epochs)
     phase = loop.Phase("uniform", f"{spec.model.bits} bits", epochs, spec.train.batch, fall, spec.seed + 3, todo.key)
+    x, y = inputs.scaled(todo.x).astype(np.float32), todo.y
     job = loop.Job(
-        (inputs.scaled(todo.x).astype(np.float32), todo.y),
+        (x, y),
         lambda noise, xb, yb: network.loss(distance, xb, yb),
         network.trainable,
         network.state,
+        measure=plan.measure(distance, x, y, network.predict),
+        snapshot=loop.best,
     )
     history = {"uniform": loop.fit(phase, job, folder / "checkpoints", console)}
+    loop.restore(folder / "checkpoints", phase, "best", network.state)
     checked = np.concatenate([todo.validation[-result.CHECKED // 2 :], todo.x[-result.CHECKED // 2 :]])
     outputs = network.predict(inputs.scaled(checked).astype(np.float32))
     result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING, console)

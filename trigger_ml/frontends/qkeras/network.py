@@ -20,9 +20,6 @@ from trigger_ml.frontends.qkeras import package
 BIAS_BITS, BIAS_INTEGER = 12, 5
 """Biases are ``ap_fixed<12,6>``: they cost one constant in an adder tree."""
 
-QUANTILE = 0.9995
-"""An activation's range covers this part of the training events."""
-
 Floats = NDArray[np.float64]
 
 
@@ -41,26 +38,17 @@ class Network:
         qkeras = package.load()
         keras.utils.set_random_seed(seed)
         self.formats: list[tuple[Any, Any, Any]] = []
-        sample = inputs.scaled(plan.x[:: max(1, len(plan.x) // 20_000)])
         x = first = keras.Input((plan.x.shape[1],), name="x")
-        coarsest = bits - 1 - inputs.INPUT_FRAC  # no finer than the hardware integers
-        integer = np.maximum(_integer(np.quantile(np.abs(sample), QUANTILE, axis=0)), coarsest)
-        for i, layer in enumerate(plan.layers):
-            kernel, bias = plan.start[f"{layer.name}.kernel"], plan.start[f"{layer.name}.bias"]
-            if i == 0:
-                quantizer = qkeras.quantized_bits(bits, integer.astype(np.float32), alpha=1.0)
-                self.formats.append((1, integer, bits - 1 - integer))
+        for layer, (signed, reach) in zip(plan.layers, plan.ranges(), strict=True):
+            kernel = plan.start[f"{layer.name}.kernel"]
+            integer, rows = _integer(reach.max()), np.zeros((len(kernel), 1), np.int64)
+            if layer is plan.layers[0]:
+                integer = np.maximum(_integer(reach), bits - 1 - inputs.INPUT_FRAC)  # no finer than hardware integers
                 rows = -integer[:, None]
-            else:
-                top = max(0, int(_integer(np.quantile(sample, QUANTILE))))
-                quantizer = qkeras.quantized_relu(bits, top)
-                self.formats.append((0, top, bits - top))
-                rows = np.zeros((len(kernel), 1), np.int64)
+            quantizer, formats = _activation(qkeras, bits, integer, bool(signed.any()))
+            self.formats.append(formats)
             x = qkeras.QActivation(quantizer, name=f"{layer.name}_in")(x)
-            reach = rows + int(_integer(np.abs(kernel * 2.0**-rows).max()))
-            x = _dense(qkeras, layer.name, layer.units, bits, reach)(x)
-            sample = sample @ kernel + bias
-            sample = np.maximum(sample, 0.0) if layer.relu else sample
+            x = _dense(qkeras, layer.name, layer.units, bits, rows + _integer(np.abs(kernel * 2.0**-rows).max()))(x)
         parts = [_head(qkeras, head.name, head.fixed)(x[:, head.start : head.stop]) for head in plan.heads]
         self.model = keras.Model(first, keras.ops.concatenate(parts, -1) if len(parts) > 1 else parts[0])
         self.layers = [self.model.get_layer(layer.name) for layer in plan.layers]
@@ -91,6 +79,14 @@ class Network:
 def _integer(reach: Any) -> NDArray[np.int64]:
     """Integer bits, the sign apart, that hold this reach."""
     return np.ceil(np.log2(np.maximum(reach, 2.0**-inputs.INPUT_FRAC))).astype(np.int64)
+
+
+def _activation(qkeras: Any, bits: int, integer: NDArray[np.int64], signed: bool) -> tuple[Any, tuple[Any, Any, Any]]:
+    """A quantizer of ``bits`` bits, and its sign, integer bits (without the sign) and fraction bits."""
+    if signed:
+        return qkeras.quantized_bits(bits, integer.astype(np.float32), alpha=1.0), (1, integer, bits - 1 - integer)
+    top = max(0, int(integer))  # quantized_relu takes no negative one
+    return qkeras.quantized_relu(bits, top), (0, top, bits - top)
 
 
 def _dense(qkeras: Any, name: str, units: int, bits: int, reach: NDArray[np.int64]) -> Any:
