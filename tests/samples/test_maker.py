@@ -12,6 +12,7 @@ from trigger_ml import artifact
 from trigger_ml.errors import SampleError
 from trigger_ml.samples import l1_objects, maker, pileup
 from trigger_ml.samples.detector import ETA, PHI, Deposits, Leptons
+from trigger_ml.samples.features import OBJECTS, encode
 from trigger_ml.samples.maker import Settings
 
 TINY = Settings("zero_bias", 20, 10, 40, 2.0, 5)
@@ -116,22 +117,34 @@ def test_impossible_settings_are_refused_before_anything_is_made(
     assert not folder.exists()
 
 
+def fill(folder: Path, leave: set[str]) -> list[maker.Job]:
+    """Finished chunks of random events, but for the process-parts in ``leave``; returns those left."""
+    jobs = maker.event_jobs(TINY, folder)
+    for job in jobs:
+        rng = job.generator()
+        events = encode(rng.exponential(10, (job.size, OBJECTS, 3)) * (1, 0, 0.1))
+        source = np.zeros(job.size, np.int32)
+        if f"{job.process}-{job.part}" not in leave:
+            artifact.write_npz(job.path, {"hw": events, "source": source, "tried": np.array([job.size])})
+    return [job for job in jobs if f"{job.process}-{job.part}" in leave]
+
+
 @pytest.mark.needs_pythia
 def test_the_same_settings_give_the_same_sample_whatever_happens(tmp_path: Path) -> None:
+    leave = {"background-test", "A_to_4l-train", "A_to_4l-validation"}
+    fill(tmp_path / "once", leave)
     told: list[tuple[str, int, int]] = []
     once = maker.make(TINY, tmp_path / "once", 1, lambda *step: told.append(step))
-    assert told[-1] == ("events", 15, 15)
+    assert told == [("pool", 0, 1), ("pool", 1, 1), *(("events", done, 15) for done in (12, 13, 14, 15))]
     sample = l1_objects.load("zero_bias", once)
-    assert len(sample.background.train) == 8
-    # In two processes, starting from what a killed run left: one chunk missing, one cut short, one half-written.
-    again = tmp_path / "again"
-    jobs = maker.event_jobs(TINY, again)
-    for job, made in zip(jobs, maker.event_jobs(TINY, tmp_path / "once"), strict=True):
-        artifact.atomic_write(job.path, made.path.read_bytes())
-    jobs[0].path.unlink()
-    jobs[3].path.write_bytes(jobs[3].path.read_bytes()[:100])
-    jobs[5].path.with_name(".x.npz.1.part").write_bytes(b"half")
-    assert maker.make(TINY, again, 2).read_bytes() == once.read_bytes()
+    assert len(sample.background.test) == 10
+    # Again in two processes, from what a killed run left: a chunk missing, one cut short, one half-written.
+    missing, short, made = fill(tmp_path / "again", leave)
+    for job, whole in ((short, short.path), (made, made.path)):
+        artifact.atomic_write(job.path, (tmp_path / "once" / whole.relative_to(tmp_path / "again")).read_bytes())
+    short.path.write_bytes(short.path.read_bytes()[:100])
+    missing.path.with_name(f".{missing.path.name}.1.part").write_bytes(b"half")
+    assert maker.make(TINY, tmp_path / "again", 2).read_bytes() == once.read_bytes()
 
 
 @pytest.mark.needs_pythia
@@ -140,7 +153,7 @@ def test_the_filtered_sample_has_a_lepton_in_every_event(tmp_path: Path) -> None
     pool = pileup.assemble([pileup.make_pool_chunk(40, np.random.default_rng(1))])
     from trigger_ml.samples import crossing
 
-    chunk = crossing.make_chunk(settings.variant, "A_to_4l", "test", 6, pool, 3.0, np.random.default_rng(4))
+    chunk = crossing.make_chunk(settings.variant, "A_to_4l", "test", 3, pool, 3.0, np.random.default_rng(4))
     pt = chunk["hw"].reshape(-1, 19, 3)[:, 1:9, 0]
     assert np.all(pt.max(1) >= 46)
     assert chunk["tried"][0] >= 6
