@@ -54,6 +54,17 @@ def test_integer_ports_and_optimisation_levels_agree(level: str, tmp_path: Path)
             assert np.array_equal(y, interpret(g, feed)[name])
 
 
+def test_no_constant_is_left_unused() -> None:
+    """ONNX Runtime warned of one at every start."""
+    from trigger_ml.backends.onnx_nodes import Writer
+
+    onnx = pytest.importorskip("onnx")
+    for seed in range(20):
+        model = onnx.load_from_string(Writer(random_graph(seed), integer_input=False).model())
+        used = {name for node in model.graph.node for name in node.input}
+        assert {t.name for t in model.graph.initializer} <= used
+
+
 def test_beyond_float64_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     b = Builder()
     x = b.input((2,), Fixed(True, 40, 0))

@@ -165,33 +165,31 @@ def _requant(w: Writer, node: Node, parts: list[Tensor], t: Tensor) -> None:
 def _rounded(w: Writer, x: str, mode: Rounding, k: type, needed: bool) -> str:
     if not needed:
         return x
+    simple = {Rounding.TRN: "Floor", Rounding.RND_CONV: "Round"}
+    if mode in simple:
+        return w.op(simple[mode], [x])
+    if mode is Rounding.TRN_ZERO:
+        return w.op("Mul", [w.op("Sign", [x]), w.op("Floor", [w.op("Abs", [x])])])
     half = w.const(0.5, k)
-    match mode:
-        case Rounding.TRN:
-            return w.op("Floor", [x])
-        case Rounding.RND:
-            return w.op("Floor", [w.op("Add", [x, half])])
-        case Rounding.RND_MIN_INF:
-            return w.op("Ceil", [w.op("Sub", [x, half])])
-        case Rounding.RND_CONV:
-            return w.op("Round", [x])
+    if mode is Rounding.RND:
+        return w.op("Floor", [w.op("Add", [x, half])])
+    if mode is Rounding.RND_MIN_INF:
+        return w.op("Ceil", [w.op("Sub", [x, half])])
     size = w.op("Abs", [x])
-    match mode:
-        case Rounding.TRN_ZERO:
-            size = w.op("Floor", [size])
-        case Rounding.RND_ZERO:
-            size = w.op("Ceil", [w.op("Sub", [size, half])])
-        case _:
-            size = w.op("Floor", [w.op("Add", [size, half])])
+    if mode is Rounding.RND_ZERO:
+        size = w.op("Ceil", [w.op("Sub", [size, half])])
+    else:
+        size = w.op("Floor", [w.op("Add", [size, half])])
     return w.op("Mul", [w.op("Sign", [x]), size])
 
 
 def _overflowed(w: Writer, y: str, mode: Overflow, low: NDArray[Any], high: NDArray[Any], k: type) -> str:
-    lo, hi = w.const(low, k), w.const(high, k)
+    lo = w.const(low, k)
     if mode is Overflow.WRAP:
         span = high - low + 1
         turns = w.op("Floor", [w.op("Mul", [w.op("Sub", [y, lo]), w.const(1 / span, k)])])
         return w.op("Sub", [y, w.op("Mul", [turns, w.const(span, k)])])
+    hi = w.const(high, k)
     clipped = w.op("Clip", [y, lo, hi]) if low.ndim == 0 else w.op("Min", [w.op("Max", [y, lo]), hi])
     if mode is Overflow.SAT_ZERO:
         return w.op("Where", [w.op("Equal", [clipped, y]), y, w.const(0, k)])
