@@ -22,7 +22,7 @@ from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import with_decision
-from trigger_ml.workspace import Workspace, as_json, open_run
+from trigger_ml.workspace import Workspace, as_json, code, open_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 VECTORS = 1000
 """Events that go into the HLS project for the vendor's own simulations."""
+
+MEANING = ("ir", "fixed.py")
+"""Sources that every step depends on."""
 
 FROZEN = (io.FILE, "qgraph.npz", "float.npz", "training.json")
 """What a model's folder holds so that everything behind training runs without a training framework."""
@@ -187,7 +190,11 @@ def freeze(ws: Workspace) -> None:
 
 
 def _train(ws: Workspace) -> None:
-    inputs = {"spec": ws.spec.digest("seed", "model", "train", "physics"), "sample": ws.sample.digest}
+    inputs = {
+        "spec": ws.spec.digest("seed", "model", "train", "physics"),
+        "sample": ws.sample.digest,
+        "program": code("families", "frontends", *MEANING),
+    }
     frontend = plugins.find("frontends", ws.spec.model.frontend)
     made = ["trained.npz", "float.npz", "history.json", "selfcheck.npz"]
     ws.step(
@@ -204,7 +211,12 @@ def _convert(ws: Workspace, frozen: bool) -> None:
         inputs = {"frozen": artifact.digest_json({n: artifact.digest_path(ws.model / n) for n in FROZEN})}
         ws.step("convert", inputs, ["graph"], lambda: _thaw(ws))
         return
-    inputs = {**ws.made("train"), "spec": ws.spec.digest("physics"), "sample": ws.sample.digest}
+    inputs = {
+        **ws.made("train"),
+        "spec": ws.spec.digest("physics"),
+        "sample": ws.sample.digest,
+        "program": code("frontends", "passes", "physics", *MEANING),
+    }
     ws.step("convert", inputs, ["graph"], lambda: _integers(ws))
 
 
@@ -278,7 +290,12 @@ def _build(ws: Workspace, name: str) -> None:
             feed = gate.vectors(graph, ws.sample.background.test, VECTORS, ws.spec.seed)
             backend.write_vectors(folder, graph, feed, interpret(graph, feed))
 
-    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target"), "sample": ws.sample.digest}
+    inputs = {
+        "graph": io.digest(graph),
+        "spec": ws.spec.digest("target"),
+        "sample": ws.sample.digest,
+        "program": code("backends", *MEANING),
+    }
     ws.step(f"build_{name}", inputs, [f"firmware/{name}"], work)
 
 
@@ -290,6 +307,7 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
         "graph": io.digest(graph),
         "spec": ws.spec.digest("seed", f"engines.{kind.events}"),
         "sample": ws.sample.digest,
+        "program": code("backends", "validate.py", "engines.py", *MEANING),
         **ws.made(f"build_{kind.backend}"),
     }
     file = f"agreement/{kind.name}.json"
@@ -329,7 +347,7 @@ def _estimate(ws: Workspace) -> None:
     from trigger_ml.collect import cost
 
     graph = ws.graph
-    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target")}
+    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target"), "program": code("estimators", *MEANING)}
     if (ws.folder / "stamps" / "build_verilog.json").exists():
         inputs |= ws.made("build_verilog")
     ws.step("estimate", inputs, ["cost.json"], lambda: cost(ws, graph))

@@ -7,6 +7,7 @@ times and tool versions.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -134,6 +135,20 @@ def open_run(where: Path, out: Path, console: Console) -> Workspace:
     if file.parent.resolve() != folder:
         artifact.atomic_write(folder / SPEC, file.read_bytes())
     return Workspace(wanted, folder, file.parent, console)
+
+
+@functools.cache
+def code(*parts: str) -> str:
+    """sha256 over the sources of some parts of this package: another program may give another answer.
+
+    Args:
+        parts: modules or folders in ``trigger_ml``, e.g. ``frontends``, ``fixed.py``.
+    """
+    root = Path(__file__).parent
+    files = [
+        f for part in parts for f in ([root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")))
+    ]
+    return artifact.digest_json({f.relative_to(root).as_posix(): artifact.digest_path(f) for f in files})
 
 
 def packages() -> dict[str, str]:
