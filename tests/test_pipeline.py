@@ -14,7 +14,8 @@ from trigger_ml import artifact, pipeline
 from trigger_ml.errors import ArtifactError, Mismatch, OverBudget, SpecError
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir import io
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.passes.decision import with_decision
 
 SPEC = """

@@ -12,7 +12,8 @@ from trigger_ml.fixed import Fixed, Rounding
 from trigger_ml.fuzz import random_graph
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import bounds
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.spec import Target
 from trigger_ml.validate import Agreement, Engine, compare, engine, shrink, vectors

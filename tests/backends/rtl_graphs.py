@@ -10,7 +10,8 @@ import numpy as np
 from trigger_ml.errors import Mismatch
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 
 

@@ -17,7 +17,8 @@ from trigger_ml.errors import ArtifactError, Unsupported
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.fuzz import differing, random_events, random_graph
 from trigger_ml.ir import ops
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.spec import Target
 

@@ -15,7 +15,8 @@ from trigger_ml.errors import GraphError, Unsupported
 from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
 from trigger_ml.fuzz import random_events, random_graph
 from trigger_ml.ir import ops
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 
 pytestmark = pytest.mark.needs_rtl

@@ -11,7 +11,8 @@ from trigger_ml.errors import Mismatch, Unsupported
 from trigger_ml.fixed import Fixed
 from trigger_ml.fuzz import random_events, random_graph
 from trigger_ml.ir.bounds import bounds
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.spec import Target
 

@@ -18,7 +18,7 @@ from trigger_ml.backends.rtl.text_simulators import icarus
 from trigger_ml.errors import ArtifactError, Mismatch, ToolFailed, ToolMissing, Unsupported
 from trigger_ml.fixed import Fixed
 from trigger_ml.fuzz import random_events, random_graph
-from trigger_ml.ir.graph import Builder
+from trigger_ml.ir.build import Builder
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.ir.io import digest
 from trigger_ml.spec import Target

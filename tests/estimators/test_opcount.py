@@ -11,7 +11,8 @@ from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.fuzz import random_graph
 from trigger_ml.ir import ops
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 
 
 def counts(graph: Graph) -> dict[str, int]:

@@ -15,7 +15,7 @@ from trigger_ml.fixed import Fixed, Formats, Rounding
 from trigger_ml.frontends import freezing, scoring
 from trigger_ml.frontends.plan import Head
 from trigger_ml.ir.bounds import Tensor, bounds
-from trigger_ml.ir.graph import Builder
+from trigger_ml.ir.build import Builder
 from trigger_ml.ir.interpret import evaluate, interpret
 from trigger_ml.ir.verify import normal_form
 

@@ -14,7 +14,8 @@ from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.fuzz import random_graph
 from trigger_ml.ir import io, ops
 from trigger_ml.ir.bounds import bounds
-from trigger_ml.ir.graph import Builder, Graph, Node
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph, Node
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.ir.verify import normal_form, verify
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from trigger_ml.errors import GraphError
 from trigger_ml.fixed import Fixed
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import decide, with_decision
 

@@ -8,7 +8,7 @@ from tests.physics.sample import sample, scores
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
-from trigger_ml.ir.graph import Builder
+from trigger_ml.ir.build import Builder
 from trigger_ml.physics.evaluate import evaluate
 from trigger_ml.report import Agreement, BudgetLine, ReportData, Skipped, summarize
 from trigger_ml.spec import Physics

@@ -20,7 +20,8 @@ from trigger_ml.families import inputs
 from trigger_ml.fixed import Fixed, Formats, Rounding
 from trigger_ml.frontends import scoring
 from trigger_ml.ir.bounds import Tensor
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.ops import Take, integers
 from trigger_ml.samples.dataset import Feature, Sample
 from trigger_ml.spec import Spec

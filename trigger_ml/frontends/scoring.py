@@ -12,7 +12,7 @@ from trigger_ml.families import inputs
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends.plan import Head
 from trigger_ml.ir.bounds import Tensor
-from trigger_ml.ir.graph import Builder
+from trigger_ml.ir.build import Builder
 from trigger_ml.ir.ops import Add, Mul, Take, integers
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from trigger_ml.backends.rtl import lowering
 from trigger_ml.backends.rtl.netlist import Cell, netlist
 from trigger_ml.fixed import Fixed, Formats
-from trigger_ml.ir.graph import Builder, Graph
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 
 
 @dataclass(frozen=True, eq=False)
