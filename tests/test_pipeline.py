@@ -175,3 +175,14 @@ def test_a_missing_second_simulator_is_left_out_and_the_report_says_why(
     made = pipeline.run(where, quiet(), tmp_path / "out", frozen=True)
     assert {"engine": "icarus", "reason": "iverilog is not installed: apt-get install iverilog"} in made["skipped"]
     assert [row["engine"] for row in made["agreement"]] == ["onnx"]
+
+
+def test_checkpoints_of_another_program_are_forgotten(tmp_path: Path) -> None:
+    """A changed front end went on from what the old one had left."""
+    folder = tmp_path / "checkpoints"
+    pipeline._fresh_checkpoints(folder, "one")
+    (folder / "ramp.npz").write_bytes(b"state")
+    pipeline._fresh_checkpoints(folder, "one")
+    assert (folder / "ramp.npz").exists()
+    pipeline._fresh_checkpoints(folder, "two")
+    assert not (folder / "ramp.npz").exists()

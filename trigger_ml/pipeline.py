@@ -6,6 +6,7 @@ changed says so and stops. The command line calls them, and so may you.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,13 +198,26 @@ def _train(ws: Workspace) -> None:
     }
     frontend = plugins.find("frontends", ws.spec.model.frontend)
     made = ["trained.npz", "float.npz", "history.json", "selfcheck.npz"]
+
+    def work() -> None:
+        _fresh_checkpoints(ws.folder / "trained" / "checkpoints", inputs["program"])
+        frontend.train(ws.spec, ws.sample, ws.folder / "trained", ws.console)
+
     ws.step(
         "train",
         inputs,
         [f"trained/{name}" for name in made],
-        lambda: frontend.train(ws.spec, ws.sample, ws.folder / "trained", ws.console),
+        work,
         spinner=False,
     )
+
+
+def _fresh_checkpoints(folder: Path, program: str) -> None:
+    """Forget checkpoints that another program has left: going on from them would mix two trainings."""
+    mark = folder / "program"
+    if not mark.exists() or mark.read_text("utf-8") != program:
+        shutil.rmtree(folder, ignore_errors=True)
+        artifact.atomic_write(mark, program)
 
 
 def _convert(ws: Workspace, frozen: bool) -> None:
