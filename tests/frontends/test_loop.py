@@ -88,3 +88,19 @@ def test_cosine_falls_from_the_rate_to_its_last_share():
     assert values[0] == pytest.approx(0.1)
     assert values[-1] == pytest.approx(0.002)
     assert all(b < a for a, b in zip(values, values[1:], strict=False))
+
+
+def test_the_loop_is_compiled_whole(tmp_path):
+    """TensorFlow's executor does not always give the same bits; what XLA can't compile must not slip through to it."""
+    session.start()
+    import tensorflow as tf
+
+    w = tf.Variable(1.0)
+
+    def loss(noise, xb):
+        return w * tf.reshape(tf.numpy_function(np.sum, [xb], tf.float32), ())
+
+    phase = loop.Phase("host", "on the host", 1, 4, lambda epoch: 0.1, 1, "k")
+    job = loop.Job((np.ones((8, 1), np.float32),), loss, [w], [w])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="XLA"):
+        loop.fit(phase, job, tmp_path, None)

@@ -134,3 +134,26 @@ def test_a_killed_training_ends_in_the_same_weights(tmp_path):
         assert not (broken / "history.json").exists(), "the training was over before it could be killed"
     assert start(frontend, score, broken).wait() == 0
     assert {n: digest_path(broken / n) for n in PRODUCTS} == {n: digest_path(plain / n) for n in PRODUCTS}
+
+
+SIDE_BY_SIDE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from trigger_ml import plugins, spec
+from trigger_ml.frontends import session, teacher
+wanted = spec.load(Path("models/l1_vae_rz/spec.toml"))
+wanted = replace(wanted, train=replace(wanted.train, float_epochs=3))
+events = plugins.find("samples", "l1_objects").load("zero_bias", None)
+session.start()
+teacher.autoencoders(wanted, events, events.background.train, "key", Path(sys.argv[1]), None)
+"""
+
+
+@pytest.mark.slow
+def test_trainings_side_by_side_on_a_busy_machine_are_equal(tmp_path):
+    root = Path(__file__).parents[2]
+    folders = [tmp_path / str(i) for i in range(8)]
+    running = [subprocess.Popen([sys.executable, "-c", SIDE_BY_SIDE, str(folder)], cwd=root) for folder in folders]
+    assert [process.wait() for process in running] == [0] * len(running)
+    assert len({digest_path(folder / "float.npz") for folder in folders}) == 1

@@ -109,6 +109,7 @@ def fit(phase: Phase, job: Job, folder: Path, console: Console | None) -> list[R
                 _write(folder / f"{phase.name}-{name}.npz", phase.key, history, job.state)
             _write(path, phase.key, history, state)
             progress.update(task, advance=1, note=" ".join(f"{k} {v:.4g}" for k, v in record.items()))
+        progress.update(task, total=len(history))
     return history
 
 
@@ -135,7 +136,11 @@ def restore(folder: Path, phase: Phase, name: str, state: Sequence[Any]) -> list
 
 
 def _epoch(job: Job, optimizer: Any, batch: int) -> Callable[[int, int], float]:
-    """A function of (seed, epoch) that runs one epoch and returns its mean loss; the loop is compiled once."""
+    """A function of (seed, epoch) that runs one epoch and returns its mean loss; the loop is compiled once, by XLA.
+
+    Not for speed alone: TensorFlow's own executor does not always give the same last bits on a busy machine
+    (docs/decisions/010-reproducible-training.md).
+    """
     import tensorflow as tf
 
     count = len(job.data[0])
@@ -145,7 +150,7 @@ def _epoch(job: Job, optimizer: Any, batch: int) -> Callable[[int, int], float]:
     trainable = list(job.trainable)
     loss_of = tf.autograph.experimental.do_not_convert(job.loss)  # plain Python: only the loop over steps is converted
 
-    @tf.function
+    @tf.function(jit_compile=True)
     def loop(order: Any, seeds: Any) -> Any:
         total = tf.constant(0.0)
         for step in tf.range(steps):

@@ -41,6 +41,9 @@ QUANTILE = 0.9995
 FLOOR = 0.0005
 """This part of the validation events' log-variances lies below the floor."""
 
+TAIL, WEIGHT = 0.02, 10.0
+"""The part of the training events whose score in the twin is highest, and how many times each of them counts."""
+
 
 @dataclass(frozen=True)
 class Head:
@@ -186,15 +189,23 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
 
     Heads with log-variances are compared as the normal distributions that they stand for: the logarithm of 1 + the
     Kullback-Leibler divergence of the twin's from the quantized one's. Others by squared error in units of spread.
+    Events in the twin's tail, where a trigger acts, count ``WEIGHT`` times.
     """
     import tensorflow as tf
 
-    if spec.model.score == "distilled":
-        return lambda x, y, p: tf.reduce_mean((p - y) ** 2)
     scale = np.maximum(plan.y.std(0), 0.1).astype(np.float32)
-    score, latent = _score(spec, sample), spec.model.latent
+    distilled, latent = spec.model.score == "distilled", spec.model.latent
+    score = _score(spec, sample)
+
+    def log_score(x: Any, z: Any) -> Any:
+        return z[:, 0] if distilled else tf.math.log(0.1 + score(x, z))
+
+    few = inputs.scaled(plan.x[::EVERY]).astype(np.float32)
+    edge = float(np.quantile(log_score(few, plan.y[::EVERY]), 1.0 - TAIL))
 
     def heads(y: Any, p: Any) -> Any:
+        if distilled:  # the only output is the score's logarithm
+            return 0.0
         if len(plan.heads) == 1:
             return tf.reduce_mean(((p - y) / scale) ** 2, -1)
         excess = y[:, latent:] - p[:, latent:]
@@ -202,8 +213,9 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
         return tf.math.log1p(0.5 * tf.reduce_sum(pull + tf.exp(excess) - excess - 1.0, -1))
 
     def total(x: Any, y: Any, p: Any) -> Any:
-        logs = [tf.math.log(0.1 + score(x, z)) for z in (p, y)]
-        return tf.reduce_mean(heads(y, p) + (logs[0] - logs[1]) ** 2)
+        wanted = log_score(x, y)
+        weight = tf.where(wanted > edge, WEIGHT, 1.0)
+        return tf.reduce_mean(weight * (heads(y, p) + (log_score(x, p) - wanted) ** 2))
 
     return total
 

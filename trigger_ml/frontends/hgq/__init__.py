@@ -33,6 +33,9 @@ ROUNDING = Rounding.RND
 FRONT = (8.0, 4.0, 2.0, 1.41, 1.0, 0.71, 0.5)
 """Snapshots are taken when EBOPs first fall below these multiples of the target; the ramp ends after the last one."""
 
+PATIENCE = 3
+"""A ramp whose EBOPs are not at the target after its epochs goes on, ever dearer, up to this many times as long."""
+
 FINE_TUNE = 0.4
 """Fine-tuning starts at this share of the ramp's learning rate."""
 
@@ -76,18 +79,19 @@ def _fit(
         lambda epoch: network.price(low * (high / low) ** (epoch / max(1, train.epochs - 1))),
         lambda: {"ebops": network.ebops()},
         _crossed(target),
-        lambda history: bool(target and history and history[-1]["ebops"] < FRONT[-1] * target),
+        lambda history: _over(target, train.epochs, history),
     )
+    most = train.epochs if target is None else PATIENCE * train.epochs
     phase = loop.Phase(
-        "ramp", "bit widths", train.epochs, train.batch, lambda epoch: train.learning_rate, spec.seed + 3, todo.key
+        "ramp", "bit widths", most, train.batch, lambda epoch: train.learning_rate, spec.seed + 3, todo.key
     )
     ramp = loop.fit(phase, job, folder, console)
     history: dict[str, Sequence[loop.Record]] = {"ramp": ramp}
     if target is not None:
         if min(record["ebops"] for record in ramp) >= target:
             raise SpecError(
-                f"[train] ebops_target {target} was not reached (EBOPs {ramp[-1]['ebops']:.0f} at the end): "
-                "raise ebops_beta or epochs"
+                f"[train] ebops_target {target} was not reached (EBOPs {ramp[-1]['ebops']:.0f} after {len(ramp)} "
+                "epochs): raise ebops_beta or epochs"
             )
         names = [name for i in range(len(ramp)) if (name := _crossed(target)(ramp[: i + 1]))]
         history["front"] = []
@@ -117,6 +121,14 @@ def _measured(
     graph = to_graph(result.complete(spec, sample, todo, network.arrays(), ROUNDING), spec, sample, ROUNDING)
     ranks = result.quality(graph, spec, todo)["rank_correlation"]
     return {"epoch": len(history) - 1, "ebops": history[-1]["ebops"], "rank_correlation": ranks["all"]}
+
+
+def _over(target: int | None, epochs: int, history: Sequence[loop.Record]) -> bool:
+    """Whether the ramp may end: at its last epoch if the target is reached, before it if EBOPs are far below."""
+    if target is None or not history:
+        return False
+    ebops = [record["ebops"] for record in history]
+    return ebops[-1] < FRONT[-1] * target or (len(ebops) >= epochs and min(ebops) < target)
 
 
 def _crossed(target: int | None) -> Callable[[Sequence[loop.Record]], str | None]:
