@@ -28,9 +28,9 @@ def measured(model: str, seed: int, out: Path, console: Console) -> dict[str, An
     """LUTs and AUC of one model trained with one seed; runs that are done are not done again."""
     text = Path("models", model, "spec.toml").read_text("utf-8").split("[engines]")[0]
     text = re.sub(r"(?m)^seed = .*$", f"seed = {seed}", text)
-    text = re.sub(r"(?m)^name = .*$", f'name = "{model}_seed{seed}"', text)
+    text = re.sub(r"(?m)^name = .*$", f'name = "{model}_seed{seed}"', text, count=1)
     text = re.sub(r"(?ms)^\[budget\].*?(?=^\[|\Z)", "", text)
-    engines = dict.fromkeys(("hls4ml", "second", "vhdl", "onnx", "cpp"), 0) | {"verilog": 2000}
+    engines = dict.fromkeys(("hls4ml", "second", "vhdl", "onnx"), 0) | {"verilog": 2000}
     text += "\n[engines]\n" + "".join(f"{name} = {count}\n" for name, count in engines.items())
     spec = out / f"{model}_seed{seed}.toml"
     artifact.atomic_write(spec, text)
