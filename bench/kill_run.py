@@ -45,6 +45,7 @@ verilog = 2000
 second = 0
 vhdl = 0
 onnx = 20000
+cpp = 20000
 """
 
 

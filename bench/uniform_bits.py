@@ -30,7 +30,7 @@ def measured(model: str, seed: int, out: Path, console: Console) -> dict[str, An
     text = re.sub(r"(?m)^seed = .*$", f"seed = {seed}", text)
     text = re.sub(r"(?m)^name = .*$", f'name = "{model}_seed{seed}"', text, count=1)
     text = re.sub(r"(?ms)^\[budget\].*?(?=^\[|\Z)", "", text)
-    engines = dict.fromkeys(("hls4ml", "second", "vhdl", "onnx"), 0) | {"verilog": 2000}
+    engines = dict.fromkeys(("hls4ml", "second", "vhdl", "onnx", "cpp"), 0) | {"verilog": 2000}
     text += "\n[engines]\n" + "".join(f"{name} = {count}\n" for name, count in engines.items())
     spec = out / f"{model}_seed{seed}.toml"
     artifact.atomic_write(spec, text)

@@ -32,6 +32,7 @@ verilog = 0
 second = 0
 vhdl = 0
 onnx = 3000
+cpp = 3000
 [budget]
 {budget}
 """

@@ -107,7 +107,7 @@ def convert(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> No
 
 @app.command()
 def build(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
-    """Write the HLS project, Verilog, VHDL and ONNX.
+    """Write the HLS project, Verilog, VHDL, C++ emulator and ONNX.
 
     What simulates them is compiled too.
     """

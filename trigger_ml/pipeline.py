@@ -104,7 +104,7 @@ def convert(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
 
 
 def build(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
-    """Write the HLS project, Verilog, VHDL and ONNX."""
+    """Write the HLS project, Verilog, VHDL, C++ emulator and ONNX."""
     ws = open_run(where, out, console)
     with artifact.exclusive(ws.folder):
         for backend in _backends(ws):
@@ -295,6 +295,8 @@ def _backends(ws: Workspace) -> list[str]:
 
 
 def _build(ws: Workspace, name: str) -> None:
+    from trigger_ml.backends import handwritten
+
     graph, folder = ws.graph, ws.folder / "firmware" / name
     backend = plugins.find("backends", name)
 
@@ -309,6 +311,7 @@ def _build(ws: Workspace, name: str) -> None:
         "spec": ws.spec.digest("target"),
         "sample": ws.sample.digest,
         "program": code("backends", *MEANING),
+        "firmware": handwritten.digest(),
     }
     ws.step(f"build_{name}", inputs, [f"firmware/{name}"], work)
 

@@ -145,6 +145,7 @@ class Engines(_Section):
     second: int = limited("the same Verilog in a second simulator, Icarus", 0, 10**9, default=1_000)
     vhdl: int = limited("VHDL in GHDL", 0, 10**9, default=1_000)
     onnx: int = limited("exact ONNX in ONNX Runtime", 0, 10**9, default=1_000_000)
+    cpp: int = limited("the C++ emulator", 0, 10**9, default=1_000_000)
 
 
 @dataclass(frozen=True, kw_only=True)

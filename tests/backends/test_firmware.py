@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trigger_ml import tools
-from trigger_ml.backends.rtl.project import handwritten
+from trigger_ml.backends.handwritten import handwritten
 from trigger_ml.errors import ArtifactError
 
 BENCH = """

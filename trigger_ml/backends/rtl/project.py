@@ -7,23 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from trigger_ml import artifact
+from trigger_ml.backends.handwritten import handwritten
 from trigger_ml.backends.rtl.design import Design
-from trigger_ml.errors import ArtifactError, Mismatch
+from trigger_ml.errors import Mismatch
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.io import digest
-
-
-def handwritten(name: str) -> str:
-    """The text of a file of ``firmware/``: installed inside the package, or beside it in a checkout.
-
-    Raises:
-        ArtifactError: if it is in neither place.
-    """
-    inside = Path(__file__).parents[2] / "firmware"
-    for root in (inside, inside.parents[1] / "firmware"):
-        if (root / name).is_file():
-            return (root / name).read_text("utf-8")
-    raise ArtifactError(f"firmware/{name} is missing: install trigger_ml again")
 
 
 def vendor_files(plan: Design, suffix: str) -> dict[str, str]:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact, tools
+from trigger_ml.backends.handwritten import handwritten
 from trigger_ml.backends.rtl import stream
 from trigger_ml.backends.rtl.ports import Port, input_ports, output_ports
-from trigger_ml.backends.rtl.project import description, handwritten
+from trigger_ml.backends.rtl.project import description
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import check_inputs
 

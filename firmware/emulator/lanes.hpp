@@ -1,0 +1,123 @@
+// Vectors over events for generated emulators: LANES events a vector, BLOCK events at a time.
+//
+// V holds int32, W int64; a row is one element of a tensor for the whole block. Only madd() and its portable form know an
+// instruction set; <immintrin.h> is left out on purpose, since it alone takes a second to compile. The proof that no
+// operation here overflows is the generator's; the sources are compiled with -fwrapv nevertheless.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#define AI inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+namespace KERNEL {
+
+constexpr int LANES = 8, BLOCK = BLOCK_EVENTS, BV = BLOCK / LANES;
+typedef int32_t V __attribute__((vector_size(32)));
+typedef int16_t H __attribute__((vector_size(32)));
+typedef int16_t H8 __attribute__((vector_size(16)));
+typedef int64_t W __attribute__((vector_size(64)));
+
+template <class T> static AI T splat(int64_t a) { return T{} + (std::remove_reference_t<decltype(T{}[0])>)a; }
+static AI W wide(V a) { return __builtin_convertvector(a, W); }
+static AI W wide(W a) { return a; }
+static AI V narrow(V a) { return a; }
+static AI V narrow(W a) { return __builtin_convertvector(a, V); }
+
+static AI V pack(V a, V b) { return (a & 0xffff) | (b << 16); }
+// The sum of two products of int16, in each int32.
+static AI V madd(V a, V b) {
+#if defined(__AVX2__)
+  return (V)__builtin_ia32_pmaddwd256((H)a, (H)b);
+#else
+  return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+#endif
+}
+
+template <class T> static AI T larger(T a, T b) { return a > b ? a : b; }
+template <class T> static AI T at_least(T a, int64_t k) { return larger(a, splat<T>(k)); }
+template <class T> static AI T at_most(T a, int64_t k) { T c = splat<T>(k); return a < c ? a : c; }
+template <class T> static AI T zero_outside(T a, int64_t lo, int64_t hi) {
+  return a & ((a >= splat<T>(lo)) & (a <= splat<T>(hi)));
+}
+template <class T> static constexpr int bits() { return sizeof(T) == 32 ? 32 : 64; }
+template <int N, class T> static AI T wrap(T a) { return (a << (bits<T>() - N)) >> (bits<T>() - N); }
+
+// a / 2**S, rounded as ap_fixed does (UG1399); S > 0.
+template <int S, class T> static AI T trn(T a) { return a >> S; }
+template <int S, class T> static AI T trn_zero(T a) {
+  constexpr int64_t all = ((int64_t)1 << S) - 1;
+  return (a + ((a >> (bits<T>() - 1)) & splat<T>(all))) >> S;
+}
+template <int S> constexpr int64_t HALF = (int64_t)1 << (S - 1);
+template <int S, class T> static AI T rnd(T a) { return (a + splat<T>(HALF<S>)) >> S; }
+template <int S, class T> static AI T rnd_min_inf(T a) { return (a + splat<T>(HALF<S> - 1)) >> S; }
+template <int S, class T> static AI T rnd_zero(T a) { return (a + splat<T>(HALF<S> - 1) - (a >> (bits<T>() - 1))) >> S; }
+template <int S, class T> static AI T rnd_inf(T a) { return (a + splat<T>(HALF<S>) + (a >> (bits<T>() - 1))) >> S; }
+template <int S, class T> static AI T rnd_conv(T a) { return (a + splat<T>(HALF<S> - 1) + ((a >> S) & 1)) >> S; }
+
+template <class R, class E, class I> static AI R look(const E *table, I i) {
+  R r;
+  UNROLL for (int k = 0; k < LANES; k++) r[k] = table[i[k]];
+  return r;
+}
+
+#define SH(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+static AI void transpose(V *r) {
+  V t[8], u[8];
+  UNROLL for (int i = 0; i < 8; i += 2) {
+    t[i] = SH(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    t[i + 1] = SH(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  UNROLL for (int h = 0; h < 8; h += 4) UNROLL for (int k = 0; k < 2; k++) {
+    u[h + 2 * k] = SH(t[h + k], t[h + 2 + k], 0, 1, 8, 9, 4, 5, 12, 13);
+    u[h + 2 * k + 1] = SH(t[h + k], t[h + 2 + k], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  UNROLL for (int i = 0; i < 4; i++) {
+    r[i] = SH(u[i], u[4 + i], 0, 1, 2, 3, 8, 9, 10, 11);
+    r[4 + i] = SH(u[i], u[4 + i], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+}
+#undef SH
+
+static AI V eight(const int32_t *q) { V r; memcpy(&r, q, sizeof r); return r; }
+static AI V eight(const int16_t *q) { H8 r; memcpy(&r, q, sizeof r); return __builtin_convertvector(r, V); }
+
+// Row-major integers [BLOCK][N] to rows. What does not fit int32 is stored as INT32_MIN, which no int32 port allows.
+template <int N, class X> static void load(const X *__restrict x, V *__restrict rows) {
+  if constexpr (N < LANES || sizeof(X) == 8) {
+    int32_t *out = (int32_t *)rows;
+    for (int e = 0; e < BLOCK; e++)
+      for (int j = 0; j < N; j++) {
+        X a = x[(size_t)e * N + j];
+        out[j * BLOCK + e] = (int64_t)(int32_t)a == (int64_t)a ? (int32_t)a : INT32_MIN;
+      }
+  } else {
+    for (int e = 0; e < BV; e++)
+      for (int j0 = 0; j0 < N; j0 += LANES) {
+        const int j = j0 + LANES <= N ? j0 : N - LANES;
+        V r[LANES];
+        UNROLL for (int k = 0; k < LANES; k++) r[k] = eight(x + (size_t)(e * LANES + k) * N + j);
+        transpose(r);
+        UNROLL for (int k = 0; k < LANES; k++) rows[(j + k) * BV + e] = r[k];
+      }
+  }
+}
+template <int N, class X> static void load(const X *__restrict x, W *__restrict rows) {
+  int64_t *out = (int64_t *)rows;
+  for (int e = 0; e < BLOCK; e++)
+    for (int j = 0; j < N; j++) out[j * BLOCK + e] = (int64_t)x[(size_t)e * N + j];
+}
+template <int N, class T> static void store(const T *__restrict rows, int64_t *__restrict y) {
+  auto *in = (const std::remove_reference_t<decltype(T{}[0])> *)rows;
+  for (int j = 0; j < N; j++)
+    for (int e = 0; e < BLOCK; e++) y[(size_t)e * N + j] = in[j * BLOCK + e];
+}
+template <class T> static AI bool any(T a) {
+  int64_t r = 0;
+  UNROLL for (int k = 0; k < LANES; k++) r |= a[k];
+  return r != 0;
+}
+
+}  // namespace KERNEL

@@ -1,0 +1,1 @@
+"""Generating, compiling and calling the C++ emulator."""
