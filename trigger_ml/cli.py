@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trigger_ml import __version__
-from trigger_ml.errors import TriggerError
+from trigger_ml.errors import SpecError, TriggerError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -170,6 +170,27 @@ def list_(
 
 
 @app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="emulation: the speed of every engine, side by side.")] = "emulation",
+    models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"),
+    only: Annotated[list[str] | None, typer.Option(help="Only these models.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure engines side by side, as ratios."""
+    from dataclasses import asdict
+
+    from trigger_ml import bench as benchmarks
+
+    if what != "emulation":
+        raise SpecError(f"there is no benchmark {what!r}: give emulation")
+    rows = [asdict(row) for row in benchmarks.emulation(only or benchmarks.MODELS, models, _console())]
+    if as_json:
+        _give(rows, as_json)
+    else:
+        _bench_table(rows)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Show every tool and package, and how to get it."""
     from dataclasses import asdict
@@ -232,6 +253,21 @@ def _row(finding: Any) -> tuple[str, ...]:
     version = "missing" if finding.version is None else finding.version or "found"
     other = finding.version and finding.tested not in (None, finding.version)
     return finding.name, f"{version} (tested: {finding.tested})" if other else version, finding.enables, finding.get
+
+
+def _bench_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "model", "engine", "events/s", "x hls4ml", "equal", "build", "of the roofline", box=None, pad_edge=False
+    )
+    for row in rows:
+        build = "" if row["build_s"] is None else f"{row['build_s']:.1f} s"
+        share = "" if row["roofline"] is None else f"{row['roofline']:.0%}"
+        cells = (f"{row['events_per_s']:,.0f}", f"{row['ratio_to_hls4ml']:,.1f}", "yes" if row["equal"] else "NO")
+        table.add_row(row["model"], row["engine"], *cells, build, share)
+    Console().print(table)
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

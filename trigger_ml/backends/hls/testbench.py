@@ -178,14 +178,14 @@ def built_from(folder: Path, digest: str) -> None:
         raise ArtifactError(f"the HLS project in {folder} was built from another graph: build it again")
 
 
-def simulate(folder: Path, inputs: NDArray[np.int64], n_out: int) -> NDArray[np.int64]:
+def simulate(folder: Path, inputs: NDArray[np.int64], n_out: int, flags: Sequence[str] = COMPILE) -> NDArray[np.int64]:
     """Compile the project with g++, unless that is done already, and run events ``(events, n_in)`` through it.
 
     Raises:
         ToolMissing: if there is no g++.
         ToolFailed: if the compiler or the program fails.
     """
-    program = compiled(folder)
+    program = compiled(folder, flags)
     source, result = program.with_suffix(".in"), program.with_suffix(".out")
     inputs.astype("<i8").tofile(source)
     try:
@@ -201,9 +201,9 @@ def simulate(folder: Path, inputs: NDArray[np.int64], n_out: int) -> NDArray[np.
     return out.reshape(len(inputs), n_out)
 
 
-def compiled(folder: Path) -> Path:
+def compiled(folder: Path, flags: Sequence[str] = COMPILE) -> Path:
     """The project's test bench as a program, in a hidden folder, named by what it was compiled from."""
-    digest = hashlib.sha256(" ".join(COMPILE).encode())
+    digest = hashlib.sha256(" ".join(flags).encode())
     sources = [folder / f"{PROJECT}_test.cpp", *sorted((folder / "firmware").rglob("*"))]
     for path in (p for p in sources if p.is_file()):
         digest.update(path.read_bytes())
@@ -212,7 +212,7 @@ def compiled(folder: Path) -> Path:
         program.parent.mkdir(exist_ok=True)
         part = program.with_suffix(".part")
         one_unit = ["-include", f"firmware/{PROJECT}.cpp", f"{PROJECT}_test.cpp"]  # the headers are read once
-        argv: list[str | Path] = ["g++", *COMPILE, "-Ifirmware/ap_types", *one_unit, "-o", part]
+        argv: list[str | Path] = ["g++", *flags, "-Ifirmware/ap_types", *one_unit, "-o", part]
         tools.run(argv, cwd=folder, timeout_s=COMPILE_S)
         part.replace(program)
     return program
