@@ -68,6 +68,11 @@ def digest_json(value: Json) -> str:
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
+def digest_bytes(content: bytes) -> str:
+    """sha256 (hexadecimal) of bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def digest_arrays(arrays: Arrays) -> str:
     """sha256 (hexadecimal) over name, dtype, shape and little-endian C-order bytes of each array, sorted by name.
 
@@ -206,11 +211,22 @@ def read_json(path: Path) -> Json:
         ArtifactError: if the file is missing, truncated or not JSON.
     """
     try:
-        return json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from None
-    except ValueError as error:
-        raise ArtifactError(f"{path} is damaged or not JSON ({error}): {_REMAKE}") from None
+    return parse_json(content, str(path))
+
+
+def parse_json(content: bytes, where: str) -> Json:
+    """Strict JSON from bytes; ``where`` names them in errors.
+
+    Raises:
+        ArtifactError: if they are not JSON.
+    """
+    try:
+        return json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{where} is damaged or not JSON ({error}): {_REMAKE}") from None
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -226,6 +242,11 @@ def _no_constant(name: str) -> None:
 
 def write_npz(path: Path, arrays: Arrays) -> None:
     """Write arrays (no Python objects) as a compressed npz whose bytes don't depend on the time of writing."""
+    atomic_write(path, npz_bytes(arrays))
+
+
+def npz_bytes(arrays: Arrays) -> bytes:
+    """The bytes of that npz."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(arrays):
@@ -235,7 +256,7 @@ def write_npz(path: Path, arrays: Arrays) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, member.getvalue())
-    atomic_write(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -244,16 +265,27 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     Raises:
         ArtifactError: if the file is missing, truncated or damaged.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return parse_npz(content, str(path))
+
+
+def parse_npz(content: bytes, where: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz in memory; ``where`` names it in errors.
+
+    Raises:
+        ArtifactError: if it is truncated or damaged.
+    """
     arrays = {}
     try:
-        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for entry in archive.namelist():
                 member = io.BytesIO(archive.read(entry))
                 arrays[entry.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except (ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ArtifactError(f"{path} is damaged ({error}): {_REMAKE}") from None
+    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ArtifactError(f"{where} is damaged ({error}): {_REMAKE}") from None
     return arrays
 
 

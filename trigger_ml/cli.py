@@ -147,6 +147,39 @@ def report(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> Non
 
 
 @app.command()
+def bundle(
+    where: RunPath,
+    out: Out = _PROJECTS,
+    to: Annotated[Path | None, typer.Option(help="The file; by default NAME.zip in the run folder.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pack a run that passed into one zip.
+
+    The same run gives the same bytes.
+    """
+    from trigger_ml import bundle as packing
+
+    _give(packing.bundle(where, _console(), out, to), as_json)
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.", show_default=False)],
+    events: Annotated[int, typer.Option(min=1, max=10**8, help="Events for each engine.")] = 20_000,
+    as_json: AsJson = False,
+) -> None:
+    """Check a bundle from itself alone.
+
+    Digests, sources against a fresh build, every engine against the golden interpreter.
+
+    Exit code 1 if anything differs.
+    """
+    from trigger_ml import verify as checking
+
+    _give(checking.verify(bundle, _console(), events), as_json)
+
+
+@app.command()
 def inspect(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
     """Show a run or model: spec, graph, what is done."""
     from trigger_ml import pipeline

@@ -1,0 +1,245 @@
+"""The bundle: one zip with all that a firmware group and a software group need, the same bytes for the same run.
+
+``manifest.json`` lists every member with its sha256, the graph's digest, the versions of the tools that made them, and
+the licence of each part. Nothing in it says when or where it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import __version__, archive, artifact
+from trigger_ml import validate as gate
+from trigger_ml.errors import ArtifactError, TriggerError
+from trigger_ml.ir import io
+from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.interpret import interpret
+from trigger_ml.spec import Spec
+from trigger_ml.workspace import Workspace, open_run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+KIND, VERSION = "trigger_ml.bundle", 1
+MANIFEST, MENU, VECTORS, SPEC = "manifest.json", "menu.toml", "vectors/vectors.npz", "spec.toml"
+EVENTS = 1000
+"""Events among the vectors, as many as in the HLS project's test bench."""
+
+MAKERS = {"hls4ml": ("hls4ml",), "verilog": ("alkaid",), "vhdl": ("alkaid",), "onnx": ("onnx",), "cpp": ()}
+"""Backend -> the packages on whose versions its output depends."""
+
+COMPILED = (".so", ".o")
+
+LICENCES = (
+    ("firmware/hls4ml/firmware/ap_types/", "Apache-2.0", "HLS_arbitrary_Precision_Types, Xilinx, copied by hls4ml"),
+    ("firmware/hls4ml/firmware/nnet_utils/", "Apache-2.0", "hls4ml, Fast Machine Learning Lab"),
+    ("firmware/hls4ml/", "Apache-2.0", "written by hls4ml and trigger_ml"),
+    (
+        "firmware/",
+        "Apache-2.0",
+        "written by trigger_ml; alkaid (LGPL-3.0) found the adders, none of its text is inside",
+    ),
+    ("", "Apache-2.0", "trigger_ml, or made from the model's own training"),
+)
+"""Start of a path -> licence and origin; the first that fits counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle that was read and found whole.
+
+    Attributes:
+        path: the file.
+        manifest: see above.
+        members: bytes by name, without the manifest.
+        graph: the model.
+        spec: how it was made.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    members: Mapping[str, bytes]
+    graph: Graph
+    spec: Spec
+
+    @property
+    def digest(self) -> str:
+        """The graph's."""
+        return str(self.manifest["graph_digest"])
+
+    def backends(self) -> list[str]:
+        """The backends whose projects are inside."""
+        return sorted({name.split("/")[1] for name in self.members if name.startswith("firmware/")})
+
+    def unpack(self, prefix: str, folder: Path) -> Path:
+        """Write the members below ``prefix`` into ``folder``, which is made."""
+        for name, content in self.members.items():
+            if name.startswith(f"{prefix}/"):
+                artifact.atomic_write(folder / name.removeprefix(f"{prefix}/"), content)
+        return folder
+
+    def vectors(self) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
+        """Inputs and expected outputs by port."""
+        arrays = artifact.parse_npz(self.members[VECTORS], f"{self.path}: {VECTORS}")
+        parts: tuple[dict[str, NDArray[np.int64]], ...] = ({}, {})
+        for name, array in arrays.items():
+            side, _, port = name.partition(".")
+            parts[side == "output"][port] = array.astype(np.int64)
+        return parts[0], parts[1]
+
+
+def bundle(where: Path, console: Console, out: Path, to: Path | None = None) -> Mapping[str, Any]:
+    """Pack a finished run.
+
+    Args:
+        where: the run, its spec or its model.
+        console: for messages.
+        out: where run folders are.
+        to: the file; by default ``<name>.zip`` in the run folder.
+
+    Raises:
+        ArtifactError: the run is not finished, or did not pass.
+    """
+    ws = open_run(where, out, console)
+    report = _passed(ws)
+    path = to or ws.folder / f"{ws.spec.name}.zip"
+    members = dict(_members(ws, report))
+    digest = io.digest(ws.graph)
+    manifest = {
+        "kind": KIND,
+        "version": VERSION,
+        "name": ws.spec.name,
+        "graph_digest": digest,
+        "made_by": {"trigger_ml": __version__, **_versions()},
+        "licences": [{"path": p, "licence": name, "origin": origin} for p, name, origin in LICENCES],
+        "members": {name: artifact.digest_bytes(content) for name, content in members.items()},
+    }
+    archive.write(path, {**members, MANIFEST: artifact.canonical_json(manifest)})
+    console.print(f"bundle: {path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False)
+    return {"bundle": str(path), "graph_digest": digest, "sha256": artifact.digest_path(path), "members": len(members)}
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read a bundle; every byte is held against the manifest.
+
+    Raises:
+        ArtifactError: it is damaged, hostile, tampered with, or of a later version.
+    """
+    members = archive.read(path)
+    if MANIFEST not in members:
+        raise ArtifactError(f"{path} has no {MANIFEST}: it is no bundle")
+    manifest = artifact.parse_json(members.pop(MANIFEST), f"{path}: {MANIFEST}")
+    if not isinstance(manifest, Mapping) or manifest.get("kind") != KIND or not _shaped(manifest):
+        raise ArtifactError(f"{path}: {MANIFEST} is not that of a bundle: get the bundle again")
+    if manifest["version"] != VERSION:
+        raise ArtifactError(
+            f"{path} has version {manifest['version']}; this trigger-ml reads {VERSION}: install another"
+        )
+    listed = manifest["members"]
+    if set(listed) != set(members):
+        odd = sorted(set(listed) ^ set(members))[0]
+        raise ArtifactError(
+            f"{path}: {odd!r} is {'missing' if odd in listed else 'not in the manifest'}: don't trust it"
+        )
+    for name, content in members.items():
+        if artifact.digest_bytes(content) != listed[name]:
+            raise ArtifactError(f"{path}: {name!r} is not what the manifest says: don't trust this file")
+    graph, spec = _inside(path, members)
+    if io.digest(graph) != manifest["graph_digest"]:
+        raise ArtifactError(f"{path}: the graph is not the manifest's: don't trust this file")
+    return Bundle(path, manifest, members, graph, spec)
+
+
+def _shaped(manifest: Mapping[str, Any]) -> bool:
+    members, made = manifest.get("members"), manifest.get("made_by")
+    plain = all(isinstance(manifest.get(k), str) for k in ("name", "graph_digest"))
+    return (
+        plain
+        and isinstance(manifest.get("version"), int)
+        and isinstance(made, Mapping)
+        and isinstance(members, Mapping)
+        and all(isinstance(v, str) for v in members.values())
+    )
+
+
+def _inside(path: Path, members: Mapping[str, bytes]) -> tuple[Graph, Spec]:
+    import tempfile
+
+    from trigger_ml import spec
+
+    for name in (f"graph/{io.FILE}", "graph/qgraph.npz", VECTORS, MENU, SPEC):
+        if name not in members:
+            raise ArtifactError(f"{path} holds no {name}: it is no bundle")
+    with tempfile.TemporaryDirectory(prefix="trigger_ml_") as folder:
+        for name in (f"graph/{io.FILE}", "graph/qgraph.npz", SPEC):
+            artifact.atomic_write(Path(folder) / name, members[name])
+        try:
+            return io.load(Path(folder) / "graph"), spec.load(Path(folder) / SPEC)
+        except TriggerError as error:
+            raise ArtifactError(f"{path}: {str(error).replace(folder + '/', '')}") from None
+
+
+def _passed(ws: Workspace) -> Mapping[str, Any]:
+    """The report of a run that is finished and of the graph that is there now."""
+    if not (ws.folder / "report.json").exists():
+        raise ArtifactError(f"{ws.folder} holds no report: run `trigger-ml run` first")
+    report: Mapping[str, Any] = artifact.read_json(ws.folder / "report.json")
+    if report["verdict"] != "PASS":
+        raise ArtifactError(
+            f"{ws.folder} did not pass ({'; '.join(report['reasons'])}): only a run that did is bundled"
+        )
+    digest = io.digest(ws.graph)
+    if digest not in artifact.canonical_json(report).decode():
+        raise ArtifactError(f"the report in {ws.folder} is of another graph than {digest[:12]}: run it again")
+    return report
+
+
+def _members(ws: Workspace, report: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    for name in (SPEC, "report.json", "report.html"):
+        yield name, (ws.folder / name).read_bytes()
+    if (ws.model / "card.md").exists():
+        yield "card.md", (ws.model / "card.md").read_bytes()
+    for path in sorted(ws.folder.glob("graph/qgraph.*")):
+        yield f"graph/{path.name}", path.read_bytes()
+    for path in sorted((ws.folder / "firmware").rglob("*")):
+        inside = path.relative_to(ws.folder / "firmware")
+        if path.is_file() and path.suffix not in COMPILED and not any(p.startswith(".") for p in inside.parts):
+            yield f"firmware/{inside.as_posix()}", path.read_bytes()
+    graph = ws.graph
+    feed = gate.vectors(graph, ws.sample.background.test, EVENTS, ws.spec.seed)
+    arrays = {f"input.{k}": v for k, v in feed.items()} | {f"output.{k}": v for k, v in interpret(graph, feed).items()}
+    yield VECTORS, artifact.npz_bytes(arrays)
+    yield "vectors/graph_digest.txt", f"{io.digest(graph)}\n".encode()
+    yield MENU, menu(ws.spec, graph).encode()
+
+
+def menu(spec: Spec, graph: Graph) -> str:
+    """The line of a trigger menu: accept an event if ``score >= threshold``, both in the score's integers."""
+    score = graph.outputs[0]
+    t = bounds(graph)[score]
+    return (
+        f'# The seed of {spec.name}: the firmware compares as well and gives the bit "decision".\n'
+        f'[[seed]]\nname = "{spec.name}"\ngraph_digest = "{io.digest(graph)}"\nscore = "{score}"\n'
+        f"threshold = {int(graph.meta['threshold'])} # integer; accept if score >= threshold\n"
+        f"score_frac = {t.frac} # value = integer * 2**-score_frac\nscore_max = {int(t.hi.max())}\n"
+        f"rate_khz = {spec.physics.rate_khz:g} # asked for, on the sample's validation part\n"
+        f'sample = "{spec.sample.name}/{spec.sample.variant}"\nbunches = {spec.physics.bunches}\n'
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in sorted({package for packages in MAKERS.values() for package in packages}):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
