@@ -21,6 +21,9 @@ NEEDS = {
     "needs_ghdl": ((), ("ghdl",)),
     "needs_onnx": (("onnx", "onnx-ir", "onnxruntime"), ()),
     "needs_yosys": (("pyosys",), ()),
+    "needs_emulate": (("uproot", "pyarrow", "dask", "distributed"), ()),
+    "needs_import": (("qonnx",), ()),
+    "needs_cocotb": (("cocotb",), ("iverilog",)),
     "needs_browser": ((), ("chromium",)),
 }
 

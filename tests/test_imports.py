@@ -14,6 +14,7 @@ import trigger_ml
 HEAVY = {
     "tensorflow", "keras", "tf_keras", "qkeras", "hgq", "hls4ml", "alkaid", "onnx", "onnxruntime", "onnx_ir",
     "matplotlib", "mplhep", "pythia8mc", "fastjet", "awkward", "vector", "numba", "h5py", "pyosys", "jinja2", "scipy",
+    "uproot", "pyarrow", "dask", "distributed", "qonnx", "cocotb",
 }  # fmt: skip
 
 LOADED = "import sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"

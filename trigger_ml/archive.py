@@ -78,7 +78,7 @@ def _harm(info: zipfile.ZipInfo) -> str | None:
         return "leads out of the archive"
     if name.endswith("/"):
         return "is a folder"
-    if mode and not stat.S_ISREG(mode):
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         return "is a link or a device"
     if info.flag_bits & 0x1:
         return "is encrypted"

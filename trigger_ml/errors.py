@@ -39,6 +39,10 @@ class ArtifactError(TriggerError):
     """An artifact of an earlier step is missing, damaged or of an unknown version."""
 
 
+class ImportRefused(TriggerError):
+    """A model to be imported is malformed, or holds something that can't be read exactly; the sentence names it."""
+
+
 class ToolMissing(TriggerError):
     """An external program or an optional package is not installed."""
 

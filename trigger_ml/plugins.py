@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     "frontends": "freeze",
     "backends": "simulate",
     "estimators": "estimate",
+    "importers": "recognises",
 }
 """Kind of plugin -> the function that makes a module one; the package may hold other modules beside them."""
 

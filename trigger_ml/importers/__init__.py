@@ -1,0 +1,1 @@
+"""Models that people already have, as integer graphs: one file or folder here = one kind of model."""
