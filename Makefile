@@ -11,12 +11,12 @@ COUNT ?= 200
 RTL_COUNT ?= 20
 
 .DELETE_ON_ERROR:
-.PHONY: run test lint models slow fuzz bench docs clean setup
+.PHONY: run test lint models slow fuzz bench docs clean setup browser
 
 run: setup
 	$(BIN)/trigger-ml run $(SPEC)
 
-test: lint
+test: lint browser
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow"
 
 lint: setup
@@ -46,6 +46,9 @@ docs: setup
 
 clean:
 	find hls_projects -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+
+browser:
+	.ci/setup browser
 
 setup: .venv/ready
 

@@ -26,8 +26,8 @@ def test_a_kind_that_is_never_seen_gets_the_hardware_range():
     assert reach.tolist() == [f.hi for f in features()]
 
 
+@pytest.mark.needs_train
 def test_an_error_in_the_tail_counts_more():
-    pytest.importorskip("tensorflow", reason="needs the extra train")
     count = 16_000
     y = np.linspace(0, 1, count, dtype=np.float32)[:, None]
     x = np.zeros((count, 57), np.int16)
