@@ -19,8 +19,7 @@ console = Console(stderr=True)
 
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
 def test_rows_of_the_engines_that_are_asked_for(monkeypatch, capsys):
-    monkeypatch.setattr(bench, "EVENTS", {"golden": 10_000, "hls4ml": 1, "cpp": 50_000})
-    slow = lambda graph, folder: lambda feed: (interpret(graph, feed), 1.0)  # noqa: E731
+    slow = lambda graph, folder: lambda feed, passes: (interpret(graph, feed), 1.0)  # noqa: E731
     monkeypatch.setattr(bench, "ENGINES", {"golden": bench._golden, "hls4ml": slow, "cpp": bench._cpp})
     assert cli.main(["bench", "emulation", "--only", "dense", "--json"]) == 0
     rows = {row["engine"]: row for row in json.loads(capsys.readouterr().out)}
@@ -32,14 +31,13 @@ def test_rows_of_the_engines_that_are_asked_for(monkeypatch, capsys):
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
 def test_an_engine_that_differs_is_shown(monkeypatch, tmp_path):
     def wrong(graph, folder):
-        def run(feed):
+        def run(feed, passes):
             answers = interpret(graph, feed)
             answers[graph.outputs[0]][-1] += 1
             return answers, 1.0
 
         return run
 
-    monkeypatch.setattr(bench, "EVENTS", {"hls4ml": 100, "cpp": 1000})
     monkeypatch.setattr(bench, "ENGINES", {"hls4ml": wrong, "cpp": bench._cpp})
     rows = bench.emulation(["dense"], tmp_path, console, rounds=1)
     assert [row.equal for row in rows] == [False, True]

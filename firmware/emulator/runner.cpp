@@ -12,15 +12,21 @@ namespace {
 
 using Block = bool (*)(const void *const *, trigger_type, int64_t *const *, char *);
 
-constexpr Block BLOCKS[] = {portable::block, KERNELS_BEYOND_PORTABLE};
-constexpr const char *NAMES[] = {"portable", KERNEL_NAMES_BEYOND_PORTABLE};
-
+#ifdef PORTABLE_ONLY
+constexpr Block BLOCKS[] = {portable::block};
+constexpr const char *NAMES[] = {"portable"};
+int32_t best_kernel() { return 0; }
+#else
+constexpr Block BLOCKS[] = {portable::block, avx2::block, avx512::block};
+constexpr const char *NAMES[] = {"portable", "avx2", "avx512"};
 int32_t best_kernel() {
-#if defined(__x86_64__)
-  if (std::size(BLOCKS) > 1 && __builtin_cpu_supports("avx2")) return 1;
-#endif
-  return 0;
+  const bool avx2 = __builtin_cpu_supports("avx2");
+  return avx2 && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") ? 2 : avx2 ? 1 : 0;
 }
+#endif
+
+// Whether this processor can run a kernel: each needs what the one before it does, and more.
+bool runs(int32_t kernel) { return kernel <= best_kernel(); }
 
 bool outside(const void *const *inputs, int bytes, int64_t event) {
   for (int p = 0; p < N_INPUTS; p++)
@@ -66,7 +72,7 @@ bool part(const void *const *inputs, trigger_type type, int64_t *const *outputs,
 
 trigger_status evaluate(const void *const *inputs, trigger_type type, int64_t *const *outputs, int64_t events,
                         int32_t kernel, int32_t threads, int64_t *bad_event) try {
-  if (!inputs || !outputs || events < 0 || threads < 1 || kernel < -1 || kernel >= (int32_t)std::size(BLOCKS) ||
+  if (!inputs || !outputs || events < 0 || threads < 1 || kernel < -1 || kernel >= (int32_t)std::size(BLOCKS) || !runs(kernel) ||
       (type != TRIGGER_INT16 && type != TRIGGER_INT32 && type != TRIGGER_INT64))
     return TRIGGER_ARGUMENT;
   for (int p = 0; p < N_INPUTS; p++)

@@ -18,7 +18,7 @@ extern "C" {
 typedef enum {
   TRIGGER_OK = 0,
   TRIGGER_RANGE = 1,    /* an input integer is outside its format: see bad_event */
-  TRIGGER_ARGUMENT = 2, /* a null pointer, a negative count, an unknown type or kernel */
+  TRIGGER_ARGUMENT = 2, /* a null pointer, a negative count, an unknown type, or a kernel that is unknown or not for this processor */
   TRIGGER_MEMORY = 3
 } trigger_status;
 

@@ -49,7 +49,7 @@ def built(tmp_path_factory) -> tuple[Graph, Path]:
 
 
 @pytest.mark.parametrize("events", [0, 1, 15, 64, 65, 1000])
-@pytest.mark.parametrize("kernel", ["portable", None])
+@pytest.mark.parametrize("kernel", ["portable", "avx2", None])
 def test_any_number_of_events(built, events, kernel):
     graph, folder = built
     feed = random_events(graph, events, 3)

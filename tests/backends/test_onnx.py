@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trigger_ml import bench
 from trigger_ml.errors import Mismatch, Unsupported
-from trigger_ml.fixed import Fixed
+from trigger_ml.fixed import Fixed, Formats, Rounding
 from trigger_ml.fuzz import random_events, random_graph
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
-from trigger_ml.ir.interpret import interpret
+from trigger_ml.ir.interpret import evaluate, interpret
 from trigger_ml.spec import Target
 
 onnx_engine = pytest.importorskip("trigger_ml.backends.onnx")
@@ -55,13 +56,43 @@ def test_integer_ports_and_optimisation_levels_agree(level: str, tmp_path: Path)
             assert np.array_equal(y, interpret(g, feed)[name])
 
 
+@pytest.mark.parametrize("bits", [20, 21, 22, 23])
+@pytest.mark.parametrize("mode", list(Rounding))
+def test_rounding_next_to_the_end_of_float32(bits: int, mode: Rounding, tmp_path: Path) -> None:
+    """Elements that round beside elements that don't: what is added for the first must not cost the second a bit."""
+    b = Builder()
+    x = b.input((3,), Fixed(True, bits, 4))
+    y = b.requant(x, Formats.of(1, [bits, bits - 1, 8], [4, 3, 0]), mode, "SAT", name="plain")
+    z = b.requant(b.affine(x, np.eye(3, dtype=int) * [1, 1, 2], [1, 0, 3], 0), Formats.of(1, [bits, 9, 8], [4, 3, 1]),
+                  mode, "SAT", name="folded")  # fmt: skip
+    g = b.graph(y, z)
+    onnx_engine.build(g, tmp_path / "onnx", Target())
+    top = 1 << (bits - 1)
+    ends = np.concatenate([np.arange(-top, -top + 70), np.arange(-70, 70), np.arange(top - 70, top)])
+    feed = {"input": np.stack([ends, ends[::-1], np.roll(ends, 5)], axis=1)}
+    golden, got = interpret(g, feed), onnx_engine.simulate(tmp_path / "onnx", g, feed)
+    assert all(np.array_equal(got[o], golden[o]) for o in g.outputs)
+
+
+def test_every_node_can_be_asked_for(tmp_path: Path) -> None:
+    """Tensors that the model holds on other grids come out as the graph's integers."""
+    for seed in range(8):
+        g = random_graph(seed)
+        onnx_engine.build(g, tmp_path / str(seed), Target())
+        feed = random_events(g, 50, seed)
+        want, got = evaluate(g, feed), onnx_engine.probe(tmp_path / str(seed), g, feed)
+        assert set(got) == {n.name for n in g.nodes if n not in g.inputs}
+        assert all(np.array_equal(got[name], want[name]) for name in got)
+
+
 def test_no_constant_is_left_unused() -> None:
     """ONNX Runtime warned of one at every start."""
-    from trigger_ml.backends.onnx_nodes import Writer
+    from trigger_ml.backends.onnx_graph.writer import Writer
 
     onnx = pytest.importorskip("onnx")
-    for seed in range(20):
-        model = onnx.load_from_string(Writer(random_graph(seed), integer_input=False).model())
+    graphs = [random_graph(seed) for seed in range(20)] + [make() for make in bench.OWN.values()]
+    for graph in graphs:
+        model = onnx.load_from_string(Writer(graph, integer_input=False).model())
         used = {name for node in model.graph.node for name in node.input}
         assert {t.name for t in model.graph.initializer} <= used
 

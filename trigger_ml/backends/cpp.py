@@ -1,12 +1,13 @@
 """The C++ engine: a generated emulator without dependencies, vectorised over events, exact by proof.
 
 ``build`` writes the sources (C++17, g++ 12 or clang 15 and later) with a C interface and compiles them into a shared
-library that holds the same arithmetic twice, portable and for AVX2, and chooses when it runs.
+library that holds the same arithmetic three times, portable, for AVX2 and for AVX-512, and chooses when it runs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,8 +27,13 @@ from trigger_ml.spec import Target
 
 LIBRARY = "emulator.so"
 HANDWRITTEN = ("trigger_emulator.h", "lanes.hpp", "runner.cpp")
-KERNELS = {"portable": (), "avx2": ("-mavx2", "-mfma")}
+KERNELS = {
+    "portable": (),
+    "avx2": ("-mavx2", "-mfma"),
+    "avx512": ("-mavx2", "-mfma", "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"),
+}
 COMMON = ("-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fwrapv", "-w", "-Wno-psabi")
+PORTABLE_ONLY = "-DPORTABLE_ONLY"
 COMPILE_S = 300.0
 
 
@@ -65,17 +71,14 @@ def sources(graph: Graph) -> dict[str, str]:
 
 
 def _makefile() -> str:
-    objects = " ".join(f"{k}.o" for k in KERNELS)
-    rules = "\n".join(f"{k}.o: CXXFLAGS += {' '.join(flags)}" for k, flags in KERNELS.items())
+    rules = "\n".join(f"{k}.o: CXXFLAGS += {' '.join(flags)}" for k, flags in KERNELS.items() if flags)
     return (
-        f"CXX ?= g++\nCXXFLAGS = {' '.join(COMMON)} {_choice()}\n\nemulator.so: {objects} runner.o\n"
-        f"\t$(CXX) -shared -o $@ $^ -pthread\n\n{rules}\nrunner.o: CXXFLAGS += -DSHARED_LIBRARY\n"
+        f"CXX ?= g++\nCXXFLAGS = {' '.join(COMMON)}\nKERNELS = portable.o\nifeq ($(shell uname -m),x86_64)\n"
+        f"KERNELS = {' '.join(f'{k}.o' for k in KERNELS)}\nelse\nCXXFLAGS += {PORTABLE_ONLY}\nendif\n\n"
+        f"emulator.so: $(KERNELS) runner.o\n\t$(CXX) -shared -o $@ $^ -pthread\n\n{rules}\n"
+        "runner.o: CXXFLAGS += -DSHARED_LIBRARY\n"
         "%.o: %.cpp model.h kernel.inc lanes.hpp trigger_emulator.h\n\t$(CXX) $(CXXFLAGS) -c -o $@ $<\n"
     )
-
-
-def _choice() -> str:
-    return "'-DKERNELS_BEYOND_PORTABLE=avx2::block' '-DKERNEL_NAMES_BEYOND_PORTABLE=\"avx2\"'"
 
 
 def compile_library(folder: Path) -> None:
@@ -84,8 +87,9 @@ def compile_library(folder: Path) -> None:
     Raises:
         ToolMissing, ToolFailed: the compiler.
     """
-    define = ["-DKERNELS_BEYOND_PORTABLE=avx2::block", '-DKERNEL_NAMES_BEYOND_PORTABLE="avx2"', "-DSHARED_LIBRARY"]
-    units = {**KERNELS, "runner": ()}
+    x86 = platform.machine() == "x86_64"
+    define = ["-DSHARED_LIBRARY", *([] if x86 else [PORTABLE_ONLY])]
+    units = {k: flags for k, flags in KERNELS.items() if x86 or not flags} | {"runner": ()}
 
     def unit(item: tuple[str, tuple[str, ...]]) -> None:
         name, flags = item

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
-from trigger_ml.backends.onnx_nodes import Writer, reach
+from trigger_ml.backends.onnx_graph.writer import Held, Writer, reach
 from trigger_ml.errors import Mismatch, ToolMissing, Unsupported
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import FLOAT64_EXACT, bounds
@@ -26,7 +26,7 @@ from trigger_ml.ir.interpret import check_inputs
 from trigger_ml.ir.io import digest
 from trigger_ml.spec import Target
 
-BATCH = 1024
+BATCH = 4096
 INT_MODEL, FLOAT_MODEL = "model.onnx", "model_float.onnx"
 
 
@@ -98,9 +98,16 @@ def probe(
     inner = {f"{n.name}.v": n.name for n in graph.nodes if not isinstance(n.op, ops.Input)}
     model.graph.output.extend(onnx.ValueInfoProto(name=v) for v in inner)
     writer = Writer(graph, integer_input=False)
+    writer.model()
     feed: dict[str, NDArray[Any]] = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
     answers = open_session(model.SerializeToString()).run(list(inner), feed)
-    return dict(zip(inner.values(), answers, strict=True))
+    return {name: _integers(y, writer.holding(name)) for name, y in zip(inner.values(), answers, strict=True)}
+
+
+def _integers(y: NDArray[Any], held: Held) -> NDArray[np.float64]:
+    """``(*shape, events)`` as the model holds it -> integers ``(events, *shape)``."""
+    first = np.moveaxis(np.asarray(y, np.float64), -1, 0)
+    return np.asarray((first - held.offset) * np.exp2(-held.scale.astype(np.float64)))
 
 
 def open_session(model: Path | bytes, threads: int = 1) -> Any:

@@ -28,7 +28,9 @@ from trigger_ml.ir.bounds import pad
 from trigger_ml.ir.graph import Graph, Node
 from trigger_ml.ir.io import digest
 
-LANES = 8
+KERNELS = ("portable", "avx2", "avx512")
+"""Namespaces of the same arithmetic for different processors, each of which can do what the one before it does."""
+
 TILE = 4
 """Outputs of a kernel computed together, each for two vectors of events: eight sums stay in registers."""
 
@@ -315,7 +317,7 @@ class Source:
 
     def block_events(self) -> int:
         """Events of a block: fewer where there are many rows, so that they stay in the cache."""
-        return 64 if self.used <= 2000 else 32 if self.used <= 8000 else 16
+        return 64 if self.used <= 2000 else 32
 
     def header(self, name: str) -> str:
         """``model.h``: ports, names and sizes."""
@@ -337,7 +339,7 @@ class Source:
         lines.append("}  // namespace")
         lines += [
             f"namespace {k} {{ bool block(const void *const *, trigger_type, int64_t *const *, char *); }}"
-            for k in ("portable", "avx2")
+            for k in KERNELS
         ]
         return "\n".join(lines) + "\n"
 

@@ -72,7 +72,7 @@ def literal(value: int) -> str:
 
 def tile_code(tile: Tile) -> list[str]:
     """The loop over a block's vectors, two at a time."""
-    product = "madd(x{0}, k)" if tile.pairs else "x{0} * k"
+    step = "{1} = mac({1}, x{0}, k);" if tile.pairs else "{1} += x{0} * k;"
     n, lanes = len(tile.bias), tile.lanes
     # The compiler must not see the weights, or it makes a whole vector of each: the table stays in the cache.
     lines = [f'  {{ auto *w = w_{tile.name}; asm("" : "+r"(w));', "  for (int i = 0; i < BV; i += 2) {"]
@@ -83,7 +83,7 @@ def tile_code(tile: Tile) -> list[str]:
         lines.append(f"    for (int r = 0; r < {len(tile.rows)}; r++) {{")
         here = f"{tile.rows[0]} + r"
         lines.append(f"      const {lanes} x0 = {tile.at(here, 'i')}, x1 = {tile.at(here, 'i + 1')};")
-        both = "a{0} += " + product.format(0) + "; b{0} += " + product.format(1) + ";"
+        both = step.format(0, "a{0}") + " " + step.format(1, "b{0}")
         lines += [f"      {{ const {lanes} k = splat<{lanes}>(w[r*{n} + {j}]); {both.format(j)} }}" for j in range(n)]
         lines.append("    }")
     else:
@@ -94,10 +94,10 @@ def tile_code(tile: Tile) -> list[str]:
             line = f"    {{ const {lanes} x0 = {tile.at(row, 'i')}, x1 = {tile.at(row, 'i + 1')}; {lanes} k;"
             for j, weight in enumerate(ws):
                 if weight:
-                    line += f" k = splat<{lanes}>(w[{used}]); a{j} += {product.format(0)}; b{j} += {product.format(1)};"
+                    line += f" k = splat<{lanes}>(w[{used}]); {step.format(0, f'a{j}')} {step.format(1, f'b{j}')}"
                     used += 1
             lines.append(line + " }")
-    for step, letter in enumerate("ab"):
+    for offset, letter in enumerate("ab"):
         sums = ", ".join(f"{letter}{j}" for j in range(n))
-        lines.append(f"    {{ const int e = i + {step}; const {lanes} t[] = {{{sums}}}; {tile.finish} }}")
+        lines.append(f"    {{ const int e = i + {offset}; const {lanes} t[] = {{{sums}}}; {tile.finish} }}")
     return [*lines, "  } }"]

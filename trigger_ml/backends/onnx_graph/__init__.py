@@ -1,0 +1,1 @@
+"""The integer graph as plain ONNX operators: the writer, and a rule for each operation."""
