@@ -103,7 +103,7 @@ def _change(model: onnx.ModelProto, wanted: Callable[[np.ndarray], bool]) -> Non
 
 
 def rounding(model: onnx.ModelProto) -> None:
-    next(n for n in model.graph.node if n.op_type == "Floor").op_type = "Ceil"
+    next(n for n in model.graph.node if n.op_type == "Round").op_type = "Floor"
 
 
 @pytest.mark.parametrize(("fault", "node"), [(weight, "dense"), (table_entry, "square"), (rounding, "act")])
