@@ -1,5 +1,5 @@
 # make run    from events to report, for the default model       make test   every test that isn't slow, and the linters
-# make models the same for every model in models/                make slow   the slow tests
+# make models the frozen graph of every model, and their table    make slow   the slow tests
 # make fuzz   random graphs through every engine                 make bench  the benchmarks
 # make docs   the pages that are made from the source            make clean  remove what was generated, but not .venv
 # Each does its own set-up: a virtual environment in .venv, the Python packages, and system tools where permitted.
@@ -11,7 +11,7 @@ COUNT ?= 200
 RTL_COUNT ?= 20
 
 .DELETE_ON_ERROR:
-.PHONY: run test lint models slow fuzz bench docs clean setup browser
+.PHONY: run test lint models cards slow fuzz bench docs clean setup browser
 
 run: setup
 	$(BIN)/trigger-ml run $(SPEC)
@@ -26,7 +26,11 @@ lint: setup
 	$(BIN)/lint-imports
 
 models: setup
-	set -e; for spec in models/*/spec.toml; do $(BIN)/trigger-ml run $$spec; done
+	set -e; for spec in models/*/spec.toml; do $(BIN)/trigger-ml run $$spec --frozen; done
+	$(MAKE) cards
+
+cards: setup
+	$(BIN)/python -c "import pathlib as p, trigger_ml.report.card as c; c.write_all(*map(p.Path, ('models', 'hls_projects', 'docs')))"
 
 slow: setup
 	$(BIN)/pytest -m slow
