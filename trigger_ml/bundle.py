@@ -33,13 +33,21 @@ MANIFEST, MENU, VECTORS, SPEC = "manifest.json", "menu.toml", "vectors/vectors.n
 EVENTS = 1000
 """Events among the vectors, as many as in the HLS project's test bench."""
 
-MAKERS = {"hls4ml": ("hls4ml",), "verilog": ("alkaid",), "vhdl": ("alkaid",), "onnx": ("onnx",), "cpp": ()}
+MAKERS = {
+    "hls4ml": ("hls4ml",),
+    "verilog": ("alkaid",),
+    "vhdl": ("alkaid",),
+    "onnx": ("onnx",),
+    "cpp": (),
+    "cmssw": ("hls4ml",),
+}
 """Backend -> the packages on whose versions its output depends."""
 
 COMPILED = (".so", ".o")
 
 LICENCES = (
     ("firmware/hls4ml/firmware/ap_types/", "Apache-2.0", "HLS_arbitrary_Precision_Types, Xilinx, copied by hls4ml"),
+    ("firmware/cmssw/ap_types/", "Apache-2.0", "HLS_arbitrary_Precision_Types, Xilinx, as hls4ml ships them"),
     ("firmware/hls4ml/firmware/nnet_utils/", "Apache-2.0", "hls4ml, Fast Machine Learning Lab"),
     ("firmware/hls4ml/", "Apache-2.0", "written by hls4ml and trigger_ml"),
     (

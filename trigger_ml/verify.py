@@ -26,6 +26,12 @@ RANDOM = 20_000
 SLOW = 1_000
 """Events for each engine: those inside and random ones; fewer for the interpreted simulators."""
 
+COMPILES = ("cpp", "cmssw")
+"""Backends whose library is left out of the bundle, to be compiled from the sources inside."""
+
+SHOWS_DIGEST = re.compile(r"firmware/(verilog|vhdl)/rtl/.*|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp")
+"""Members whose first text that looks like a digest is the graph's."""
+
 NOT_REBUILT = ("tb_data/",)
 """Starts of members that hold events and not the design."""
 
@@ -74,13 +80,11 @@ def _checks(found: Bundle, folder: Path, events: int) -> Iterator[Check]:
     for backend in found.backends():
         found.unpack(f"firmware/{backend}", folder / backend)
         yield _rebuilt(found, backend, folder)
-        if backend == "cpp":
-            from trigger_ml.backends.cpp import compile_library
-
+        if backend in COMPILES:
             try:
-                compile_library(folder / backend)
+                plugins.find("backends", backend).compile_library(folder / backend)
             except ToolMissing as missing:
-                yield Check("cpp, compiled", None, str(missing))
+                yield Check(f"{backend}, compiled", None, str(missing))
     for kind in KINDS:
         if kind.backend in found.backends():
             yield _gate(found, kind, folder / kind.backend, events)
@@ -90,7 +94,7 @@ def _digests(found: Bundle) -> Iterator[Check]:
     """The graph's digest, as each part shows it."""
     shown: dict[str, str | None] = {}
     for name, content in found.members.items():
-        if re.fullmatch(r"firmware/(verilog|vhdl)/rtl/.*", name) or name.endswith(("/model.h", "trigger_test.cpp")):
+        if SHOWS_DIGEST.fullmatch(name):
             shown[name] = _first(rb"\b[0-9a-f]{64}\b", content)
         elif name.endswith(".onnx"):
             shown[name] = _first(rb"graph_digest\x12\x40([0-9a-f]{64})", content)
