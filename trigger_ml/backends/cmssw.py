@@ -1,7 +1,7 @@
 """The CMSSW engine: the C++ emulator as a plug-in with the interface of hls4mlEmulatorExtras.
 
 ``build`` writes a folder that ``make`` turns into ``<name>.so``, and compiles it. CMSSW opens that file, calls
-``create_model`` and hands ``ap_fixed`` values over in a ``std::any``; ``simulate`` does the same, through ``adapter.so``.
+``create_model`` and hands ``ap_fixed`` values over in a ``std::any``; ``simulate`` does it too, through ``adapter.so``.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def types(graph: Graph) -> str:
         "//   model->predict();",
         f"//   model->read_result({_address(outs, 'result')});",
         "//",
-        "// Elements stand in C order; one out of its own range is refused with an exception that names it. The hardware",
-        "// integers of docs/ir.md are the bits of these values: x.range() reads and sets them.",
+        "// Elements stand in C order; one out of its own range is refused with an exception that names it. The",
+        "// hardware integers are the bits of these values: input[3].range() = 17 sets one, .range() reads one.",
         "#pragma once",
         "#include <array>",
         "#include <tuple>",
@@ -163,7 +163,7 @@ def _address(ports: list[str], name: str) -> str:
 
 def _makefile(name: str) -> str:
     return (
-        f"# make: {name}.so, for CMSSW. AP_TYPES=<folder> and EMULATOR_EXTRAS=<folder> take the headers from externals.\n"
+        f"# make: {name}.so, for CMSSW; AP_TYPES=<folder> EMULATOR_EXTRAS=<folder>: with headers of its externals\n"
         "CXX ?= g++\nAP_TYPES ?= ap_types\nEMULATOR_EXTRAS ?= .\n"
         f"CXXFLAGS = {' '.join(FLAGS)} -I$(AP_TYPES) -I$(EMULATOR_EXTRAS)\n\n"
         f"{name}.so: plugin.o portable.o runner.o exports.map\n"
