@@ -14,9 +14,10 @@ import numpy as np
 
 from trigger_ml import plugins
 from trigger_ml import validate as gate
-from trigger_ml.bundle import COMPILED, MAKERS, MENU, Bundle, open_bundle
+from trigger_ml.boards import layout, patterns
+from trigger_ml.bundle import COMPILED, MAKERS, MENU, PATTERNS, Bundle, open_bundle
 from trigger_ml.engines import KINDS, Kind
-from trigger_ml.errors import Mismatch, ToolFailed, ToolMissing
+from trigger_ml.errors import Mismatch, ToolFailed, ToolMissing, TriggerError
 from trigger_ml.ir.interpret import interpret
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _checks(found: Bundle, folder: Path, events: int) -> Iterator[Check]:
     feed, expected = found.vectors()
     same = all(np.array_equal(y, expected[o]) for o, y in interpret(found.graph, feed).items())
     yield Check("vectors", same, f"{len(next(iter(feed.values())))} events, expected outputs by the golden interpreter")
+    yield from _patterns(found)
     for backend in found.backends():
         found.unpack(f"firmware/{backend}", folder / backend)
         yield _rebuilt(found, backend, folder)
@@ -90,6 +92,22 @@ def _checks(found: Bundle, folder: Path, events: int) -> Iterator[Check]:
             yield _gate(found, kind, folder / kind.backend, events)
 
 
+def _patterns(found: Bundle) -> Iterator[Check]:
+    """The board files, read back through the layout inside."""
+    files = {n.removeprefix("patterns/"): c for n, c in found.members.items() if n.startswith("patterns/")}
+    if not files:
+        return
+    try:
+        plan = layout.parse(files[patterns.LAYOUT].decode("utf-8", "replace"))
+        for name in PATTERNS:
+            inputs, outputs = patterns.read(found.graph, plan, files, name)
+            same = all(np.array_equal(y, outputs[o]) for o, y in interpret(found.graph, inputs).items())
+            count = len(next(iter(inputs.values())))
+            yield Check(f"patterns, {name}", same, f"{count} events, expected outputs by the golden interpreter")
+    except (TriggerError, KeyError) as error:
+        yield Check("patterns", False, str(error))
+
+
 def _digests(found: Bundle) -> Iterator[Check]:
     """The graph's digest, as each part shows it."""
     shown: dict[str, str | None] = {}
@@ -100,7 +118,7 @@ def _digests(found: Bundle) -> Iterator[Check]:
             shown[name] = _first(rb"graph_digest\x12\x40([0-9a-f]{64})", content)
         elif name.endswith("/ports.json"):
             shown[name] = str(json.loads(content).get("graph_digest"))
-        elif name in (MENU, "vectors/graph_digest.txt"):
+        elif name in (MENU, "vectors/graph_digest.txt") or name.startswith("patterns/emp"):
             shown[name] = _first(rb"[0-9a-f]{64}", content)
     wrong = sorted(name for name, digest in shown.items() if digest != found.digest)
     remark = f"{', '.join(wrong)} show another digest" if wrong else f"{len(shown)} parts show the graph's"
