@@ -86,7 +86,7 @@ def read_2(content: bytes, where: str) -> Frames:
     """
     lines = Lines(content, where)
     name = _name(lines, "ID: ", "version 2")
-    if lines.take("the line of the metadata") != METADATA:
+    if lines.take("the line of the metadata").rstrip() != METADATA:
         raise lines.wrong(f'the line must be "{METADATA}"')
     links = lines.links(_labels(lines, "Link  "), "link")
     rows: list[Sequence[Word]] = []

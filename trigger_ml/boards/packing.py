@@ -40,7 +40,7 @@ def pack(graph: Graph, layout: Layout, side: str, values: Feed, name: str) -> li
     count = len(next(iter(values.values())))
     words = np.zeros((count, layout.period, len(links)), np.uint64)
     for port in _ports(graph, side):
-        flat = np.asarray(values[port.node], np.int64).reshape(count, -1)
+        flat = np.asarray(values[port.node], np.int64).reshape(count, len(port.elements))
         _check(port, flat, "event")
         for p, column in zip(getattr(layout, side)[port.node], flat.T, strict=True):
             if p is not None:

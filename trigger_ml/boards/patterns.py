@@ -60,8 +60,9 @@ def read(graph: Graph, layout: Layout, content: Mapping[str, bytes], name: str) 
     kind, sides = formats.find(name), []
     for side in SIDES:
         numbers = [k for k in range(len(content)) if f"{name}/{side}_{k}.txt" in content]
-        if not numbers or numbers != list(range(len(numbers))):
-            raise ArtifactError(f"{name}/{side}_{len(numbers)}.txt is missing: write the patterns again")
+        gap = next((k for k in range(max(numbers, default=0) + 1) if k not in numbers), None)
+        if gap is not None:
+            raise ArtifactError(f"{name}/{side}_{gap}.txt is missing: write the patterns again")
         texts = [f"{name}/{side}_{k}.txt" for k in numbers]
         sides.append(packing.unpack(graph, layout, side, [kind.read(content[n], n) for n in texts]))
     return sides[0], sides[1]
