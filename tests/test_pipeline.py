@@ -33,6 +33,7 @@ second = 0
 vhdl = 0
 onnx = 3000
 cpp = 3000
+cmssw = 0
 [budget]
 {budget}
 """

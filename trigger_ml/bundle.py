@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from trigger_ml import __version__, archive, artifact
 from trigger_ml import validate as gate
+from trigger_ml.boards import layout, patterns
 from trigger_ml.errors import ArtifactError, TriggerError
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
@@ -33,13 +34,24 @@ MANIFEST, MENU, VECTORS, SPEC = "manifest.json", "menu.toml", "vectors/vectors.n
 EVENTS = 1000
 """Events among the vectors, as many as in the HLS project's test bench."""
 
-MAKERS = {"hls4ml": ("hls4ml",), "verilog": ("alkaid",), "vhdl": ("alkaid",), "onnx": ("onnx",), "cpp": ()}
+PATTERNS = ("emp2", "apx")
+"""Formats of the board files inside; they hold as many events as one file has room for."""
+
+MAKERS = {
+    "hls4ml": ("hls4ml",),
+    "verilog": ("alkaid",),
+    "vhdl": ("alkaid",),
+    "onnx": ("onnx",),
+    "cpp": (),
+    "cmssw": ("hls4ml",),
+}
 """Backend -> the packages on whose versions its output depends."""
 
 COMPILED = (".so", ".o")
 
 LICENCES = (
     ("firmware/hls4ml/firmware/ap_types/", "Apache-2.0", "HLS_arbitrary_Precision_Types, Xilinx, copied by hls4ml"),
+    ("firmware/cmssw/ap_types/", "Apache-2.0", "HLS_arbitrary_Precision_Types, Xilinx, as hls4ml ships them"),
     ("firmware/hls4ml/firmware/nnet_utils/", "Apache-2.0", "hls4ml, Fast Machine Learning Lab"),
     ("firmware/hls4ml/", "Apache-2.0", "written by hls4ml and trigger_ml"),
     (
@@ -219,6 +231,10 @@ def _members(ws: Workspace, report: Mapping[str, Any]) -> Iterator[tuple[str, by
     yield VECTORS, artifact.npz_bytes(arrays)
     yield "vectors/graph_digest.txt", f"{io.digest(graph)}\n".encode()
     yield MENU, menu(ws.spec, graph).encode()
+    plan = layout.default(graph)
+    few = {k: v[: plan.events_per_file] for k, v in feed.items()}
+    for name, content in patterns.files(graph, plan, few, interpret(graph, few), PATTERNS, ws.spec.name).items():
+        yield f"patterns/{name}", content
 
 
 def menu(spec: Spec, graph: Graph) -> str:

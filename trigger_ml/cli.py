@@ -180,6 +180,25 @@ def verify(
 
 
 @app.command()
+def patterns(
+    where: RunPath,
+    to: Annotated[Path, typer.Option(help="The folder for the files.", show_default=False)],
+    format_: Annotated[str, typer.Option("--format", help="emp2, emp1 or apx.")] = "emp2",
+    layout: Annotated[Path | None, typer.Option(help="A layout file; by default elements are packed in order.")] = None,
+    events: Annotated[int, typer.Option(min=1, max=10**6, help="How many events.")] = 1000,
+    out: Out = _PROJECTS,
+    as_json: AsJson = False,
+) -> None:
+    """Write files that boards play and record.
+
+    Inputs and expected outputs as 64-bit words on links.
+    """
+    from trigger_ml import patterns as boards
+
+    _give(boards.patterns(where, _console(), out, to, format_, layout, events), as_json)
+
+
+@app.command()
 def inspect(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
     """Show a run or model: spec, graph, what is done."""
     from trigger_ml import pipeline

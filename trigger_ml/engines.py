@@ -66,6 +66,7 @@ class Kind:
 
 KINDS = (
     Kind("cpp", "cpp", "cpp", "C++ emulator, g++"),
+    Kind("cmssw", "cmssw", "cmssw", "CMSSW plug-in, g++"),
     Kind("onnx", "onnx", "onnx", "ONNX Runtime"),
     Kind("verilator", "verilog", "verilog", "Verilator", "verilator:measure"),
     Kind("icarus", "verilog", "second", "Icarus Verilog", "text_simulators:icarus", "iverilog"),

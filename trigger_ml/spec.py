@@ -146,6 +146,7 @@ class Engines(_Section):
     vhdl: int = limited("VHDL in GHDL", 0, 10**9, default=1_000)
     onnx: int = limited("exact ONNX in ONNX Runtime", 0, 10**9, default=1_000_000)
     cpp: int = limited("the C++ emulator", 0, 10**9, default=1_000_000)
+    cmssw: int = limited("the plug-in for CMSSW, one event a call", 0, 10**9, default=20_000)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,10 @@ import numpy as np
 
 from trigger_ml import plugins
 from trigger_ml import validate as gate
-from trigger_ml.bundle import COMPILED, MAKERS, MENU, Bundle, open_bundle
+from trigger_ml.boards import layout, patterns
+from trigger_ml.bundle import COMPILED, MAKERS, MENU, PATTERNS, Bundle, open_bundle
 from trigger_ml.engines import KINDS, Kind
-from trigger_ml.errors import Mismatch, ToolFailed, ToolMissing
+from trigger_ml.errors import Mismatch, ToolFailed, ToolMissing, TriggerError
 from trigger_ml.ir.interpret import interpret
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 RANDOM = 20_000
 SLOW = 1_000
 """Events for each engine: those inside and random ones; fewer for the interpreted simulators."""
+
+COMPILES = ("cpp", "cmssw")
+"""Backends whose library is left out of the bundle, to be compiled from the sources inside."""
+
+SHOWS_DIGEST = re.compile(r"firmware/(verilog|vhdl)/rtl/.*|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp")
+"""Members whose first text that looks like a digest is the graph's."""
 
 NOT_REBUILT = ("tb_data/",)
 """Starts of members that hold events and not the design."""
@@ -71,32 +78,49 @@ def _checks(found: Bundle, folder: Path, events: int) -> Iterator[Check]:
     feed, expected = found.vectors()
     same = all(np.array_equal(y, expected[o]) for o, y in interpret(found.graph, feed).items())
     yield Check("vectors", same, f"{len(next(iter(feed.values())))} events, expected outputs by the golden interpreter")
+    yield from _patterns(found)
     for backend in found.backends():
         found.unpack(f"firmware/{backend}", folder / backend)
         yield _rebuilt(found, backend, folder)
-        if backend == "cpp":
-            from trigger_ml.backends.cpp import compile_library
-
+        if backend in COMPILES:
             try:
-                compile_library(folder / backend)
+                plugins.find("backends", backend).compile_library(folder / backend)
             except ToolMissing as missing:
-                yield Check("cpp, compiled", None, str(missing))
+                yield Check(f"{backend}, compiled", None, str(missing))
     for kind in KINDS:
         if kind.backend in found.backends():
             yield _gate(found, kind, folder / kind.backend, events)
+
+
+def _patterns(found: Bundle) -> Iterator[Check]:
+    """The board files, read back through the layout inside."""
+    files = {n.removeprefix("patterns/"): c for n, c in found.members.items() if n.startswith("patterns/")}
+    if not files:
+        return
+    try:
+        plan = layout.parse(files[patterns.LAYOUT].decode("utf-8", "replace"))
+        inputs, _ = patterns.read(found.graph, plan, files, PATTERNS[0])
+        golden = interpret(found.graph, inputs)
+        again = patterns.files(found.graph, plan, inputs, golden, PATTERNS, found.spec.name)
+        odd = sorted(n for n in again.keys() | files.keys() if again.get(n) != files.get(n))
+        count = len(next(iter(inputs.values())))
+        remark = f"{odd[0]} is not what inputs and layout give" if odd else f"{count} events in {', '.join(PATTERNS)}"
+        yield Check("patterns", not odd, f"{remark}, expected outputs by the golden interpreter")
+    except (TriggerError, KeyError) as error:
+        yield Check("patterns", False, str(error))
 
 
 def _digests(found: Bundle) -> Iterator[Check]:
     """The graph's digest, as each part shows it."""
     shown: dict[str, str | None] = {}
     for name, content in found.members.items():
-        if re.fullmatch(r"firmware/(verilog|vhdl)/rtl/.*", name) or name.endswith(("/model.h", "trigger_test.cpp")):
+        if SHOWS_DIGEST.fullmatch(name):
             shown[name] = _first(rb"\b[0-9a-f]{64}\b", content)
         elif name.endswith(".onnx"):
             shown[name] = _first(rb"graph_digest\x12\x40([0-9a-f]{64})", content)
         elif name.endswith("/ports.json"):
             shown[name] = str(json.loads(content).get("graph_digest"))
-        elif name in (MENU, "vectors/graph_digest.txt"):
+        elif name in (MENU, "vectors/graph_digest.txt") or name.startswith("patterns/emp"):
             shown[name] = _first(rb"[0-9a-f]{64}", content)
     wrong = sorted(name for name, digest in shown.items() if digest != found.digest)
     remark = f"{', '.join(wrong)} show another digest" if wrong else f"{len(shown)} parts show the graph's"

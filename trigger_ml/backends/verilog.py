@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
+from trigger_ml.backends.handwritten import handwritten
 from trigger_ml.backends.rtl import verilator
 from trigger_ml.backends.rtl.design import design
 from trigger_ml.backends.rtl.project import vendor_files
@@ -17,6 +18,9 @@ from trigger_ml.backends.rtl.testbench import verilog_bench
 from trigger_ml.backends.rtl.verilog_text import verilog
 from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Target
+
+PATTERN_BENCH = {"patterns.py": "patterns.py", "run_patterns.py": "run_patterns.py", "Makefile": "patterns.mk"}
+"""Files of ``tb/`` -> their names in ``firmware/tb``: a cocotb bench that plays board files."""
 
 
 def check(graph: Graph, target: Target) -> None:
@@ -30,7 +34,7 @@ def check(graph: Graph, target: Target) -> None:
 
 
 def build(graph: Graph, folder: Path, target: Target) -> None:
-    """Write ``rtl/<name>.v``, its test bench, ``ports.json``, and constraints and script for Vivado.
+    """Write ``rtl/<name>.v``, its test benches, ``ports.json``, and constraints and script for Vivado.
 
     Raises:
         Unsupported: see :func:`check`; nothing is written.
@@ -40,6 +44,8 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
     with artifact.atomic_folder(folder) as part:
         artifact.atomic_write(part / "rtl" / f"{plan.name}.v", verilog(plan))
         artifact.atomic_write(part / "tb" / f"{plan.name}_tb.v", verilog_bench(plan))
+        for name, source in PATTERN_BENCH.items():
+            artifact.atomic_write(part / "tb" / name, handwritten(f"tb/{source}"))
         artifact.write_json(part / "ports.json", plan.describe())
         for name, text in vendor_files(plan, "v").items():
             artifact.atomic_write(part / name, text)

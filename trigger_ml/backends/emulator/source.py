@@ -319,10 +319,10 @@ class Source:
         """Events of a block: fewer where there are many rows, so that they stay in the cache."""
         return 64 if self.used <= 2000 else 32
 
-    def header(self, name: str) -> str:
-        """``model.h``: ports, names and sizes."""
+    def header(self, name: str, events: int | None = None) -> str:
+        """``model.h``: ports, names and sizes; ``events`` of a block, a multiple of 16, if not :meth:`block_events`."""
         lines = ["#pragma once", "#include <cstring>", '#include "trigger_emulator.h"']
-        events = self.block_events()
+        events = events or self.block_events()
         lines += [f"#define BLOCK_EVENTS {events}", f"#define SCRATCH_BYTES ({self.used}LL*{events * 4})"]
         lines += [f'#define MODEL_NAME "{name}"', f'#define MODEL_DIGEST "{digest(self.graph)}"']
         lines += [f"#define MODEL_SYMBOL trigger_emulator_{re.sub(r'[^0-9A-Za-z]', '_', name)}"]
