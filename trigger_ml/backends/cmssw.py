@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact, tools
-from trigger_ml.backends.cpp import COMMON
+from trigger_ml.backends.cpp import COMMON, PORTABLE_ONLY
 from trigger_ml.backends.handwritten import handwritten
 from trigger_ml.errors import ArtifactError, GraphError, Mismatch, ToolMissing
 from trigger_ml.ir.bounds import bounds
@@ -53,7 +53,7 @@ AP_TYPES = (
 KEYWORDS = ("wchar", "char8", "char16", "char32")
 """Port names whose C++ type, with ``_t`` behind, would be a keyword."""
 
-FLAGS = (*COMMON, "-DKERNELS_BEYOND_PORTABLE=", "-DKERNEL_NAMES_BEYOND_PORTABLE=")
+FLAGS = (*COMMON, PORTABLE_ONLY)
 UNITS = ("plugin", "portable", "runner", "adapter")
 
 
