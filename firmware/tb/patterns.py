@@ -88,6 +88,9 @@ async def every_output_bit(dut):
     layout = tomllib.loads(Path(os.environ["LAYOUT"]).read_text("utf-8"))
     about = json.loads(Path(os.environ["PORTS"]).read_text("utf-8"))
     assert layout.get("graph_digest", about["graph_digest"]) == about["graph_digest"], "the layout is of another graph"
+    assert int(dut.GRAPH_DIGEST.value) == int(about["graph_digest"], 16), (
+        "ports.json is of another graph than the Verilog"
+    )
     period, latency = layout["frames_per_bx"] * layout["tmux"], about["latency_cycles"]
     given, expected = (read_emp2(os.environ[side].split(os.pathsep)) for side in ("INPUT", "OUTPUT"))
     assert given and len(given) == len(expected) and len(given) % period == 0, "the files hold no whole events"
@@ -96,14 +99,14 @@ async def every_output_bit(dut):
     for port in about["inputs"]:
         getattr(dut, port["name"]).value = 0
     dut.clk.value = 0
-    await Timer(1, "step")
+    await Timer(1, "ns")
     for clock in range(len(packets) + latency - 1):
         if clock < len(packets):
             for port, word in port_words(packets[clock], feed).items():
                 getattr(dut, port).value = word
-        await Timer(1, "step")
+        await Timer(1, "ns")
         dut.clk.value = 1
-        await Timer(1, "step")
+        await Timer(1, "ns")
         event = clock - (latency - 1)
         if event >= 0:
             seen = {port["name"]: getattr(dut, port["name"]).value for port in about["outputs"]}

@@ -23,8 +23,16 @@ def main():
     parser.add_argument("--simulator", default="icarus")
     given = parser.parse_args()
 
-    from cocotb_tools.check_results import get_results
-    from cocotb_tools.runner import get_runner
+    try:
+        from cocotb_tools.check_results import get_results
+        from cocotb_tools.runner import get_runner
+    except ImportError:
+        print("cocotb 2.0 or later is not installed: pip install cocotb")
+        return 4
+    for path in (*given.input, *given.output, given.layout):
+        if not path.is_file():
+            print(f"{path} does not exist: give the files that trigger-ml patterns wrote")
+            return 3
 
     project = Path(__file__).resolve().parents[1]
     about = json.loads((project / "ports.json").read_text("utf-8"))
@@ -38,7 +46,11 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         runner = get_runner(given.simulator)
         runner.build(
-            sources=[project / "rtl" / f"{about['name']}.v"], hdl_toplevel=about["name"], build_dir=work, always=True
+            sources=[project / "rtl" / f"{about['name']}.v"],
+            hdl_toplevel=about["name"],
+            build_dir=work,
+            timescale=("1ns", "1ps"),
+            always=True,
         )
         results = runner.test(
             hdl_toplevel=about["name"], test_module="patterns", build_dir=work, test_dir=work, extra_env=extra

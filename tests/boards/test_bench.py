@@ -106,10 +106,22 @@ def flip(match: re.Match[str]) -> str:
         ("patterns/emp2/input_0.txt", "Frame 0009", "0009    (....) .", r"0009    \1 ", "frame 9 is malformed"),
         ("patterns/layout.toml", "graph_digest", '= "...', '= "000', "the layout is of another graph"),
         ("ports.json", '"latency_cycles"', r"(\d+)", lambda m: str(int(m[0]) + 1), "event 0, link 0"),
+        ("rtl/small_rz.v", "localparam [255:0]", "'h4", "'h5", "ports.json is of another graph"),
         ("rtl/small_rz.v", "5'd16: table0", "437;", "436;", ", link 0, frame 0: "),
         ("rtl/small_rz.v", "wire signed [6:0] t7", r"\+", "-", ", link 0, frame 0: "),
     ],
-    ids=["answer", "empty word", "valid flag", "frame number", "word", "digest", "latency", "table", "adder"],
+    ids=[
+        "answer",
+        "empty word",
+        "valid flag",
+        "frame number",
+        "word",
+        "digest",
+        "latency",
+        "constant",
+        "table",
+        "adder",
+    ],
 )
 def test_a_fault_is_found(project, name, line, old, new, says):
     before = spoil(project / name, line, old, new)
@@ -136,3 +148,10 @@ def test_a_corrupted_input_pattern_is_found(project):
         assert "the file has" in done.stdout + done.stderr
     finally:
         path.write_text(before)
+
+
+def test_files_that_are_not_there_are_named(project):
+    argv = [sys.executable, str(project / "tb" / "run_patterns.py"), "--layout", "none.toml", "--input", "none.txt"]
+    done = subprocess.run([*argv, "--output", "none.txt"], capture_output=True, text=True, cwd=project)
+    assert done.returncode == 3
+    assert done.stdout.startswith("none.txt does not exist")
