@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.emulate import readers
 from trigger_ml.emulate.engine import Model, evaluator
-from trigger_ml.emulate.events import Block, Source
+from trigger_ml.emulate.events import IDS, Block, Source
 from trigger_ml.errors import ArtifactError, GraphError, SampleError
 from trigger_ml.passes.decision import NAME as DECISION
 
@@ -77,18 +78,10 @@ def finished(chunk: Chunk) -> Outcome | None:
     except ArtifactError:
         return None
     count = chunk.stop - chunk.start
-    names = {*(name for name, _ in chunk.model.outputs), *(_ids(chunk.source))}
-    return (
-        _outcome(chunk, arrays, again=True)
-        if set(arrays) == names and all(len(a) == count for a in arrays.values())
-        else None
-    )
-
-
-def _ids(source: Source) -> tuple[str, ...]:
-    from trigger_ml.emulate.events import IDS
-
-    return tuple(f"id.{name}" for name in IDS) if source.ids else ()
+    names = {*(name for name, _ in chunk.model.outputs), *(f"id.{name}" for name in IDS if chunk.source.ids)}
+    if set(arrays) != names or any(len(values) != count for values in arrays.values()):
+        return None
+    return _outcome(chunk, arrays, again=True)
 
 
 def _outcome(chunk: Chunk, arrays: dict[str, NDArray[Any]], again: bool) -> Outcome:
@@ -107,7 +100,14 @@ def _results(chunk: Chunk) -> dict[str, NDArray[Any]]:
         raise SampleError(
             f"{source.path} gave {at - chunk.start} events from {chunk.start} to {chunk.stop}: get it again"
         )
-    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return {name: _small(np.concatenate([part[name] for part in found])) for name in found[0]}
+
+
+def _small(values: NDArray[Any]) -> NDArray[Any]:
+    """The same integers in the smallest type that holds them."""
+    lo, hi = int(values.min(initial=0)), int(values.max(initial=0))
+    kinds = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64, np.uint64)
+    return values.astype(next(k for k in kinds if np.iinfo(k).min <= lo and hi <= np.iinfo(k).max))
 
 
 def _evaluated(chunk: Chunk, block: Block, at: int, evaluate: Any) -> dict[str, NDArray[Any]]:
@@ -130,12 +130,14 @@ def _evaluated(chunk: Chunk, block: Block, at: int, evaluate: Any) -> dict[str, 
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """As ``artifact.atomic_write``, with a temporary name that no worker on another machine can share."""
+    """As ``artifact.write_npz``, but not compressed, and under a temporary name that no other machine's worker has."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(artifact.npz_bytes(arrays))
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for key, values in arrays.items():
+                with archive.open(f"{key}.npy", "w") as member:
+                    np.lib.format.write_array(member, values, allow_pickle=False)
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ null in Parquet and 0 in ROOT for files that have not. The entry ``trigger_ml`` 
 from __future__ import annotations
 
 import contextlib
-import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -51,12 +51,10 @@ def write(path: Path, batches: Iterable[Columns], about: Mapping[str, Any]) -> N
         about: what stands in the file's entry ``trigger_ml``; also names the file's UUID in ROOT.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as folder:
+        part = Path(folder) / f"{TREE}{path.suffix}"  # ROOT files hold the name that they are made under
         _WRITERS[path.suffix](part, regrouped(batches, ROWS), artifact.canonical_json(about).decode())
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_about(path: Path) -> dict[str, Any] | None:

@@ -288,11 +288,12 @@ def _columns(file: int, start: int, arrays: Mapping[str, Any], count: int, ids: 
         if name == DECISION and values.shape[1] == 1:
             columns[name] = values[:, 0].astype(bool)
         elif not name.startswith("id."):
-            each = [name] if values.shape[1] == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
-            columns |= dict(zip(each, values.T, strict=True))
+            stem = f"output_{name}" if name in (*columns, *IDS) else name
+            each = [stem] if values.shape[1] == 1 else [f"{stem}_{i}" for i in range(values.shape[1])]
+            columns |= dict(zip(each, values.T.astype(np.int64), strict=True))
     if ids:
         for name, kind in IDS.items():
-            columns[name] = arrays.get(f"id.{name}", np.zeros(count, kind))
+            columns[name] = arrays.get(f"id.{name}", np.zeros(count)).astype(kind)
         columns[output.VALID] = np.full(count, f"id.{next(iter(IDS))}" in arrays)
     return columns
 

@@ -82,20 +82,36 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             client = distributed.Client(scheduler, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ToolFailed(f"no Dask scheduler answers at {scheduler} ({error}): start one, or correct it") from None
-        with client:
+        with client, client.as_current():
             yield client
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="trigger_ml_") as scratch,
-        distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            memory_limit=None,
-            local_directory=scratch,
-            silence_logs=logging.ERROR,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+    with _quiet(), tempfile.TemporaryDirectory(prefix="trigger_ml_") as scratch, contextlib.ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address="127.0.0.1:0",
+                    memory_limit=None,
+                    local_directory=scratch,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
+        except (OSError, RuntimeError) as error:
+            raise ToolFailed(f"{workers} Dask workers don't start here ({error}): try --workers 1") from None
+        with client.as_current():
+            yield client
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Our own cluster reports each connection and each worker that ends; errors reach the user as exceptions."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -26,6 +26,9 @@ from trigger_ml.samples.features import COLUMN, FEATURES, KINDS, OBJECTS, Kind, 
 ADVICE = "get the file again, or correct the program that wrote it"
 TREE = "Events"
 COLLECTIONS = {"met": "EtSum", "eg": "EG", "mu": "Mu", "jet": "Jet"}
+PIECE = 48 << 20
+"""Bytes of the branches that are read at once, unpacked: a basket is unpacked whole whatever part of it is wanted."""
+
 MISSING_ET = 2
 """``l1t::EtSum::kMissingEt``."""
 
@@ -90,16 +93,22 @@ def read(source: Source, start: int, stop: int) -> Iterator[Block]:
     known = dict.fromkeys(source.details[1:], "")
     chosen = [_choose(kind, prefix, known, path) for kind in KINDS]
     wanted = [*source.details[1:], *(IDS if source.ids else ())]
-    at = cuts(source.edges, BLOCK, start, stop)
     with _tree(path) as tree:
+        with _reading(path):
+            weight = sum(int(tree[name].uncompressed_bytes) for name in wanted) / max(source.events, 1)
+        at = cuts(source.edges, max(int(PIECE / max(weight, 1.0)), 1), start, stop)
         for a, b in zip(at, at[1:], strict=False):
             with _reading(path, f" in events {a} to {b}"):
                 arrays = tree.arrays(wanted, entry_start=a, entry_stop=b, library="ak")
-                columns = {name: _flat(arrays[name]) for name in source.details[1:]}
-                ids = {n: np.asarray(arrays[n]).astype(kind) for n, kind in IDS.items()} if source.ids else {}
-            if any(len(counts) != b - a for counts, _ in columns.values()):
-                raise SampleError(f"{path}: fewer events than {b - a} from event {a} on: {ADVICE}")
-            yield Block(_events(chosen, columns, b - a, path, a), ids)
+            for c in range(0, b - a, BLOCK):
+                with _reading(path, f" in events {a} to {b}"):
+                    part = arrays[c : c + BLOCK]
+                    columns = {name: _flat(part[name]) for name in source.details[1:]}
+                    ids = {n: np.asarray(part[n]).astype(kind) for n, kind in IDS.items()} if source.ids else {}
+                count = min(BLOCK, b - a - c)
+                if any(len(counts) != count for counts, _ in columns.values()):
+                    raise SampleError(f"{path}: fewer events than {b - a} from event {a} on: {ADVICE}")
+                yield Block(_events(chosen, columns, count, path, a + c), ids)
 
 
 # -- from objects to rows ---------------------------------------------------------------------------------------------
