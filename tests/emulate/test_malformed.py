@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.emulate import files
 from trigger_ml import cli
+from trigger_ml.emulate import readers
+from trigger_ml.emulate.events import Wanted
+from trigger_ml.errors import TriggerError
 from trigger_ml.samples.features import COLUMN
 
 pytestmark = pytest.mark.needs_emulate
@@ -141,6 +146,17 @@ def counts_differ(path: Path) -> Path:
     return path
 
 
+def holes(path: Path, **options: Any) -> Path:
+    """A dataset of which only the first 100 events were written."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("x", (400, 57), np.int16, **options)
+        if options:
+            data[:100] = X[:100]
+    return path
+
+
 def ragged(path: Path) -> Path:
     return files.write_parquet(path, {"x": [[1] * 57, [1] * 56]})
 
@@ -166,6 +182,8 @@ MALFORMED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "hdf5 of 64 bits": (
         lambda p: files.write_hdf5(p, {"x": np.full((9, 57), 2**64 - 1, np.uint64)}), "holds an integer of 64 bits"
     ),
+    "hdf5 with holes": (lambda p: holes(p, chunks=(100, 57)), "x was never written to its end"),
+    "hdf5 never written": (holes, "x was never written to its end"),
     "objects without a part": (lambda p: files.write_objects(p, X, drop="signals/a/test"), "no dataset signals/a/test"),
     "objects of a later version": (lambda p: files.write_objects(p, X, version=9), "has version 9"),
     "objects out of range": (lambda p: files.write_objects(p, with_value("mu0_phi", 576)), "has mu0_phi 576"),
@@ -257,3 +275,40 @@ def test_a_dataset_that_is_not_there(dataset: str, packed: Path, tmp_path: Path)
     ):
         argv = ["emulate", str(packed), str(path), "--dataset", dataset, "--to", str(tmp_path / "a.parquet")]
         assert cli.main(argv) == 3
+
+
+# -- bytes changed at random -----------------------------------------------------------------------------------------
+
+WRITERS: dict[str, Callable[[Path], Any]] = {
+    "objects": lambda p: files.write_objects(p, X),
+    "plain": lambda p: files.write_hdf5(p, {"a": X, "b/c": X.astype(">i4")}, chunks=(64, 57), compression="gzip"),
+    "nano": nano,
+    "adc": lambda p: adc(p, lambda data: data),
+    "lists": lambda p: files.write_parquet(p, {"x": files.lists(X)}, row_group_size=150),
+    "columns": lambda p: files.write_parquet(p, files.named(X)),
+}
+
+
+@settings(max_examples=80)
+@given(st.data())
+@pytest.mark.parametrize("kind", WRITERS)
+def test_no_damage_is_a_crash(kind: str, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """A damaged file is refused, or gives as many events as it says: never fewer, never another exception."""
+    base = tmp_path_factory.getbasetemp() / f"{kind}.base"
+    if not base.exists():
+        WRITERS[kind](base)
+    content = bytearray(base.read_bytes())
+    for at, value in data.draw(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=9)):
+        content[int(at * len(content))] = value
+    if data.draw(st.booleans()):
+        del content[int(data.draw(st.floats(0, 1)) * len(content)) :]
+    path = base.with_name(f"{kind}.damaged")
+    path.write_bytes(content)
+    try:
+        source = readers.survey(path, Wanted(57))
+        found = sum(len(block.x) for block in readers.find(source.reader).read(source, 0, source.events))
+    except TriggerError as error:
+        reason = str(error)
+    else:
+        reason = "" if found == source.events else f"{found} of {source.events} events without a word: " * 100
+    assert len(reason) < 600

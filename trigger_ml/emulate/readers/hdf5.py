@@ -6,6 +6,7 @@ All datasets of the right width are read in the order of their names, or only th
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,29 @@ def read(source: Source, start: int, stop: int) -> Iterator[Block]:
 
 
 def described(path: Path, reader: str, datasets: Sequence[tuple[str, Any]]) -> Source:
-    """A source of these datasets, best cut at the chunks that they are stored in."""
+    """A source of these datasets, best cut at the chunks that they are stored in.
+
+    Raises:
+        SampleError: a dataset has holes, which HDF5 would fill with zeros.
+    """
     edges, total = [0], 0
-    for _, data in datasets:
+    for name, data in datasets:
+        if not _stored(data):
+            raise SampleError(f"{path}: {name} was never written to its end: {ADVICE}")
         step = data.chunks[0] if data.chunks else max(len(data), 1)
         edges += [total + i for i in range(step, len(data), step)] + [total + len(data)] * bool(len(data))
         total += len(data)
     return Source(path, reader, tuple((name, len(data)) for name, data in datasets), thinned(edges))
+
+
+def _stored(data: Any) -> bool:
+    """True if all of a dataset is in the file."""
+    if data.size == 0:
+        return True
+    if data.chunks is None:
+        return int(data.id.get_storage_size()) >= data.size * data.dtype.itemsize
+    whole = math.prod(-(-extent // step) for extent, step in zip(data.shape, data.chunks, strict=True))
+    return int(data.id.get_num_chunks()) == whole
 
 
 def rows(source: Source, start: int, stop: int) -> Iterator[NDArray[np.signedinteger]]:
@@ -117,4 +134,8 @@ def _names(file: Any, path: Path, wanted: Wanted) -> list[str]:
 
 def fits(data: Any, elements: int) -> bool:
     """True for a dataset of integers with so many columns."""
+    import h5py
+
+    if not isinstance(data, h5py.Dataset):
+        return False
     return data.dtype.kind in "iu" and data.ndim == 2 and data.shape[1] == elements
