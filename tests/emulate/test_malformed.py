@@ -264,6 +264,15 @@ def test_a_bad_file_is_skipped_whole_and_listed(
     assert str(tmp_path).encode() not in (tmp_path / "a.parquet").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["root with a destroyed basket", "hdf5 outside the input", "root with negative pt"])
+def test_damage_in_the_middle_leaves_the_same_bytes(kind: str, packed: Path, good: Path, tmp_path: Path) -> None:
+    MALFORMED[kind][0](tmp_path / "bad")
+    for chunk in ("60", "170", "1000"):
+        argv = ["emulate", str(packed), str(tmp_path / "bad"), str(good), "--to", str(tmp_path / f"{chunk}.parquet")]
+        assert cli.main([*argv, "--chunk", chunk, "--on-error", "skip"]) == 0
+    assert len({path.read_bytes() for path in tmp_path.glob("*.parquet")}) == 1
+
+
 @pytest.mark.parametrize("dataset", ["signals/c", "background/tes", "x"])
 def test_a_dataset_that_is_not_there(dataset: str, packed: Path, tmp_path: Path) -> None:
     for path in (

@@ -42,6 +42,7 @@ class Source:
         whole: True if cutting between two edges would read all between them again and again.
         ids: True if events have :data:`IDS`.
         details: names that the reader found in the file and reads.
+        remark: what a user of the scores should know, one sentence; empty if there is nothing.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Source:
     whole: bool = False
     ids: bool = False
     details: tuple[str, ...] = ()
+    remark: str = ""
 
     @property
     def events(self) -> int:

@@ -104,17 +104,19 @@ def emulate(
         {"version": VERSION, "graph": model.digest, "dataset": asked.dataset, "files": [_known(f) for f in files]}
     )
     _stop_or_say(files, asked, console)
+    for remark in sorted({file.source.remark for file in files if file.source is not None and file.source.remark}):
+        console.print(f"[yellow]note:[/] {remark}", highlight=False)
     done = output.read_about(to) if to.exists() else None
     if to.exists() and (done is None or "key" not in done):
         raise SpecError(f"{to} exists and was not written by emulate: give --to another name, or remove it")
     if done is not None and done["key"] == key:
         console.print(f"{to} is there already, of the same files and model: nothing to do", highlight=False)
-        return _summary(to, done, model, {"parts_found": 0, "seconds": 0.0, "events_per_s": None})
+        return _summary(to, done, model, {"parts_found": 0, "seconds": 0.0, "events_per_s": None}, {})
     parts = to.with_name(f"{to.name}.parts")
     with artifact.exclusive(parts):
-        about, cost = _all(model, files, console, asked, parts, to, key)
+        about, cost, reasons = _all(model, files, console, asked, parts, to, key)
         shutil.rmtree(parts)
-    summary = _summary(to, about, model, cost)
+    summary = _summary(to, about, model, cost, reasons)
     _say(summary, console)
     return summary
 
@@ -176,8 +178,8 @@ def _stop_or_say(files: Sequence[File], asked: Asked, console: Console) -> None:
 
 def _all(
     model: Model, files: list[File], console: Console, asked: Asked, parts: Path, to: Path, key: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Do what is missing and write the output; returns what it is about, and what it cost."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[int, str]]:
+    """Do what is missing and write the output; returns what it is about, what it cost, and why files were left out."""
     begin = time.monotonic()
     chunks = [c for i, file in enumerate(files) for c in _chunks(i, file, model, asked.chunk, parts)]
     had = [outcome for outcome in map(finished, chunks) if outcome is not None]
@@ -191,7 +193,8 @@ def _all(
         output.write(to, _batches(whole, files, model), about)
     seconds = time.monotonic() - begin
     now = sum(outcome.events for outcome in found if not outcome.again)
-    return about, {"parts_found": len(had), "seconds": seconds, "events_per_s": now / seconds if now else None}
+    cost = {"parts_found": len(had), "seconds": seconds, "events_per_s": now / seconds if now else None}
+    return about, cost, {i: file.reason for i, file in enumerate(files) if file.reason is not None}
 
 
 def _chunks(number: int, file: File, model: Model, size: int, parts: Path) -> Iterator[Chunk]:
@@ -258,19 +261,23 @@ def _about(model: Model, files: list[File], found: Iterable[Outcome], key: str) 
     for i, file in enumerate(files):
         entry: dict[str, Any] = {"name": file.path.name, "size": file.size, "digest": file.digest}
         if file.source is None:
-            listed.append(
-                {
-                    **entry,
-                    "skipped": str(file.reason)
-                    .replace(str(file.path.resolve()), file.path.name)
-                    .replace(str(file.path), file.path.name),
-                }
-            )
+            listed.append({**entry, "skipped": _reason_anywhere(file)})
             continue
         took = accepted[i] if model.decides else None
         parts = [{"name": name, "events": count} for name, count in file.source.parts]
-        listed.append({**entry, "reader": file.source.reader, "parts": parts, "events": events[i], "accepted": took})
+        entry |= {"reader": file.source.reader, "parts": parts, "events": events[i], "accepted": took}
+        listed.append(entry | ({"remark": file.source.remark} if file.source.remark else {}))
     return {"version": VERSION, "key": key, "graph_digest": model.digest, "bundle": model.name, "files": listed}
+
+
+def _reason_anywhere(file: File) -> str:
+    """Why a file is left out, in words that depend neither on its place nor on how it was cut."""
+    if file.size >= 0:
+        return "it is damaged: not all of its events can be read"
+    reason = str(file.reason)
+    for place in (str(file.path.resolve()), str(file.path)):
+        reason = reason.replace(place, file.path.name)
+    return reason
 
 
 def _batches(chunks: Iterable[Chunk], files: list[File], model: Model) -> Iterator[dict[str, Any]]:
@@ -298,7 +305,14 @@ def _columns(file: int, start: int, arrays: Mapping[str, Any], count: int, ids: 
     return columns
 
 
-def _summary(to: Path, about: Mapping[str, Any], model: Model, cost: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(
+    to: Path, about: Mapping[str, Any], model: Model, cost: Mapping[str, Any], reasons: Mapping[int, str]
+) -> dict[str, Any]:
+    skipped = [
+        {"name": file["name"], "reason": reasons.get(i, file["skipped"])}
+        for i, file in enumerate(about["files"])
+        if "skipped" in file
+    ]
     read = [file for file in about["files"] if "skipped" not in file]
     accepted = sum(file["accepted"] for file in read) if model.decides else None
     return {
@@ -309,7 +323,7 @@ def _summary(to: Path, about: Mapping[str, Any], model: Model, cost: Mapping[str
         "events": sum(file["events"] for file in read),
         "accepted": accepted,
         "files": read,
-        "skipped": [{"name": f["name"], "reason": f["skipped"]} for f in about["files"] if "skipped" in f],
+        "skipped": skipped,
         **cost,
     }
 

@@ -239,7 +239,10 @@ def test_hardware_is_preferred_and_kinds_may_differ(tmp_path: Path) -> None:
     hard, soft = files.branches(found), files.branches(physical(found), hardware=False)
     assert np.array_equal(all_of(survey(files.write_nano(tmp_path / "soft", soft))), X[:50])
     mixed = {**hard, "L1Mu": soft["L1Mu"]}
-    assert np.array_equal(all_of(survey(files.write_nano(tmp_path / "mixed", mixed))), X[:50])
+    source = survey(files.write_nano(tmp_path / "mixed", mixed))
+    assert np.array_equal(all_of(source), X[:50])
+    assert source.remark.startswith("no hardware integers of L1Mu: central NanoAOD")
+    assert not survey(files.write_nano(tmp_path / "hard", hard)).remark
     wrong = {name: {**{n: a * 0 for n, a in soft[name].items()}, **hard[name]} for name in hard}
     assert np.array_equal(all_of(survey(files.write_nano(tmp_path / "both", wrong))), X[:50])
 

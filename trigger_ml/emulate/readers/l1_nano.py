@@ -4,7 +4,8 @@ Objects of bunch crossing 0 are taken, in falling order of pT (equal ones as sto
 the sum of type 2. Hardware integers are read where the file has them, else the physical quantities, which are encoded.
 CMS counts a muon's pT code from 1 (pT = (hwPt - 1) * 0.5 GeV), this format from 0, so 1 is subtracted; all other
 scales are the same. pT and eta saturate at the field's width, phi wraps. ``--dataset L1Emul`` reads the twins of that
-prefix. The branches are those of ``PhysicsTools/NanoAOD/python/l1trig_cff.py`` in CMSSW.
+prefix. The branches are those of ``PhysicsTools/NanoAOD/python/l1trig_cff.py`` in CMSSW, whose reduced form (central
+NanoAOD) has physical quantities only and leaves out soft objects: such files are read, with a remark that says so.
 """
 
 from __future__ import annotations
@@ -84,7 +85,19 @@ def survey(path: Path, wanted: Wanted) -> Source:
     if count and (not edges or edges[0] != 0 or edges[-1] != count or sorted(set(edges)) != edges):
         raise SampleError(f"{path}: the baskets of {TREE} don't hold its {count} events: {ADVICE}")
     kept = thinned(edges) if count else (0,)
-    return Source(path, "l1_nano", ((TREE, count),), kept, ids=ids, details=(prefix, *names))
+    details = (prefix, *names)
+    return Source(path, "l1_nano", ((TREE, count),), kept, ids=ids, details=details, remark=_remark(chosen))
+
+
+def _remark(chosen: list[Branches]) -> str:
+    soft = [branches.pt.rpartition("_")[0] for branches in chosen if not branches.hardware]
+    far = "" if chosen[2].eta.endswith("AtVtx") else "; muons have eta and phi at the muon system, not at the vertex"
+    if not soft:
+        return ""
+    return (
+        f"no hardware integers of {', '.join(soft)}: central NanoAOD, which has none, leaves out e/gamma below 10 GeV, "
+        f"jets below 30 GeV and muons below 3 GeV or of low quality, so its scores are not those of the trigger{far}"
+    )
 
 
 def read(source: Source, start: int, stop: int) -> Iterator[Block]:
