@@ -14,6 +14,7 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "hls_projects" / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 VERBS = {"run", "sample", "train", "convert", "build", "validate", "estimate", "report", "inspect", "list", "doctor"}
+VERBS |= {"emulate"}
 
 
 def _blocks(page: Path, language: str) -> list[str]:

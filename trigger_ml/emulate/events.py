@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 65_536
+BLOCK = 32_768
 """Events held in memory at a time, about."""
 
 IDS = {"run": np.uint32, "luminosityBlock": np.uint32, "event": np.uint64}
