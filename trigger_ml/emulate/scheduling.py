@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
@@ -99,10 +100,23 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
                 )
             )
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
+            client.register_plugin(_deaf_to_interrupts(distributed))
         except (OSError, RuntimeError) as error:
             raise ToolFailed(f"{workers} Dask workers don't start here ({error}): try --workers 1") from None
         with client.as_current():
             yield client
+
+
+def _deaf_to_interrupts(distributed: Any) -> Any:
+    """Ctrl-C reaches the workers of a terminal as well: this process alone answers it, and ends them."""
+
+    class Deaf(distributed.WorkerPlugin):
+        name = "deaf_to_interrupts"
+
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Deaf()
 
 
 @contextlib.contextmanager
