@@ -22,7 +22,6 @@ from tests.emulate import files
 from tests.test_pipeline import quiet
 from trigger_ml import bundle, cli, tools
 from trigger_ml.emulate import output, run
-from trigger_ml.emulate.events import cuts, thinned
 from trigger_ml.errors import ArtifactError, SampleError, SpecError
 from trigger_ml.ir.interpret import interpret
 
@@ -277,35 +276,3 @@ def test_what_makes_no_sense_is_refused(packed: Path, inputs: list[Path], tmp_pa
     with pytest.raises(SampleError, match="none of the 2 files"):
         do(packed, [tmp_path / "a", tmp_path / "b"], tmp_path / "a.parquet", on_error="skip")
     assert not (tmp_path / "a.parquet").exists()
-
-
-# -- cutting ---------------------------------------------------------------------------------------------------------
-
-
-@given(
-    st.lists(st.integers(1, 400), max_size=30), st.integers(1, 900), st.booleans(),
-    st.integers(0, 10**4), st.integers(0, 10**4),
-)  # fmt: skip
-def test_cuts_cover_everything_once(steps: list[int], size: int, whole: bool, a: int, b: int) -> None:
-    edges = [0, *np.cumsum(steps).tolist()]
-    start, stop = sorted((a % (edges[-1] + 1), b % (edges[-1] + 1)))
-    at = cuts(edges, size, start, stop, whole)
-    assert (at[0], at[-1]) == (start, stop)
-    assert all(x < y for x, y in zip(at, at[1:], strict=False))
-    if whole:
-        assert set(at[1:-1]) <= set(edges)
-    else:
-        assert all(y - x <= size for x, y in zip(at, at[1:], strict=False))
-    few = thinned(edges, size)
-    assert (few[0], few[-1]) == (edges[0], edges[-1])
-    assert set(few) <= set(edges)
-
-
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(1, 120))
-def test_regrouping_keeps_order_and_sizes(sizes: list[int], rows: int) -> None:
-    ends = np.cumsum([0, *sizes])
-    batches = [{"a": np.arange(x, y)} for x, y in zip(ends, ends[1:], strict=False)]
-    found = list(output.regrouped(batches, rows))
-    assert np.concatenate([b["a"] for b in found]).tolist() == list(range(ends[-1]))
-    assert all(len(b["a"]) == rows for b in found[:-1])
-    assert found[:1]

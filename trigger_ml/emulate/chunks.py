@@ -94,7 +94,7 @@ def _results(chunk: Chunk) -> dict[str, NDArray[Any]]:
     found: list[dict[str, NDArray[Any]]] = []
     at = chunk.start
     for block in readers.find(source.reader).read(source, chunk.start, chunk.stop):
-        found.append(_evaluated(chunk, block, at, evaluate))
+        found.append({name: _small(values) for name, values in _evaluated(chunk, block, at, evaluate).items()})
         at += len(block.x)
     if at != chunk.stop:
         raise SampleError(

@@ -281,12 +281,14 @@ def _reason_anywhere(file: File) -> str:
 
 
 def _batches(chunks: Iterable[Chunk], files: list[File], model: Model) -> Iterator[dict[str, Any]]:
-    """Columns of the output, a part at a time, in order."""
+    """Columns of the output, some events at a time, in order."""
     ids = any(file.source is not None and file.source.ids for file in files)
     yield _columns(0, 0, {name: np.empty((0, size), np.int64) for name, size in model.outputs}, 0, ids)
     for chunk in chunks:
-        arrays = artifact.read_npz(chunk.part)
-        yield _columns(chunk.file, chunk.start, arrays, chunk.stop - chunk.start, ids)
+        arrays, count = artifact.read_npz(chunk.part), chunk.stop - chunk.start
+        for i in range(0, count, output.ROWS):  # a chunk is as long as its row group, however long that is
+            some = {name: values[i : i + output.ROWS] for name, values in arrays.items()}
+            yield _columns(chunk.file, chunk.start + i, some, min(output.ROWS, count - i), ids)
 
 
 def _columns(file: int, start: int, arrays: Mapping[str, Any], count: int, ids: bool) -> dict[str, Any]:

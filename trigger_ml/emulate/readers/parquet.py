@@ -126,8 +126,9 @@ def _numbers(column: Any, name: str, path: Path) -> NDArray[Any]:
 def _opened(path: Path) -> Iterator[Any]:
     """The file, open for reading; what pyarrow can't do with it becomes one sentence."""
     arrow, parquet = tools.package("pyarrow"), tools.package("pyarrow.parquet")
+    options = {"page_checksum_verification": True, "pre_buffer": False, "memory_map": False, "buffer_size": 1 << 20}
     try:
-        with parquet.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, memory_map=False) as file:
+        with parquet.ParquetFile(path, **options) as file:
             yield file
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
