@@ -249,6 +249,30 @@ def test_done_is_done_and_a_changed_file_is_not(packed: Path, tmp_path: Path) ->
     assert to.read_bytes() != before
 
 
+def test_names_are_text_and_not_markup(packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = files.write_hdf5(tmp_path / "[bold]a.h5", {"x": X[:50]})
+    argv = ["emulate", str(packed), str(path), str(tmp_path / "[/b].h5"), "--to", str(tmp_path / "[red]a.parquet")]
+    assert cli.main([*argv, "--on-error", "skip", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["files"][0]["name"] == "[bold]a.h5"
+    assert "[/b].h5 does not exist" in " ".join(err.split())
+
+
+def test_a_file_that_changes_while_it_is_read(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = files.write_hdf5(tmp_path / "a.h5", {"x": X[:500]})
+    other = files.write_hdf5(tmp_path / "b.h5", {"x": X[500:1000]})
+    real = run.outcomes
+
+    def meanwhile(*given: Any) -> Any:
+        yield from real(*given)
+        shutil.copy(other, path)
+
+    monkeypatch.setattr(run, "outcomes", meanwhile)
+    with pytest.raises(SampleError, match=r"a.h5 has changed while it was read"):
+        do(packed, [path], tmp_path / "a.parquet")
+    assert not (tmp_path / "a.parquet").exists()
+
+
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 

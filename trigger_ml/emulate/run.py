@@ -98,19 +98,20 @@ def emulate(
     to = to or Path(f"{bundle.stem}_scores.parquet")
     _check(asked, paths, to)
     model, said = prepare(bundle)
-    console.print(said, highlight=False)
+    console.print(said, highlight=False, markup=False)
     files = [_looked_at(path, Wanted(model.elements, asked.dataset)) for path in paths]
     key = artifact.digest_json(
         {"version": VERSION, "graph": model.digest, "dataset": asked.dataset, "files": [_known(f) for f in files]}
     )
     _stop_or_say(files, asked, console)
     for remark in sorted({file.source.remark for file in files if file.source is not None and file.source.remark}):
-        console.print(f"[yellow]note:[/] {remark}", highlight=False)
+        console.print(f"note: {remark}", style="yellow", highlight=False, markup=False)
     done = output.read_about(to) if to.exists() else None
     if to.exists() and (done is None or "key" not in done):
         raise SpecError(f"{to} exists and was not written by emulate: give --to another name, or remove it")
     if done is not None and done["key"] == key:
-        console.print(f"{to} is there already, of the same files and model: nothing to do", highlight=False)
+        said = f"{to} is there already, of the same files and model: nothing to do"
+        console.print(said, highlight=False, markup=False)
         return _summary(to, done, model, {"parts_found": 0, "seconds": 0.0, "events_per_s": None}, {})
     parts = to.with_name(f"{to.name}.parts")
     with artifact.exclusive(parts):
@@ -168,7 +169,7 @@ def _stop_or_say(files: Sequence[File], asked: Asked, console: Console) -> None:
         if file.reason is not None:
             if asked.on_error == FAIL:
                 raise SampleError(file.reason)
-            console.print(f"[yellow]skipped:[/] {file.reason}", highlight=False)
+            console.print(f"skipped: {file.reason}", style="yellow", highlight=False, markup=False)
     if all(file.reason is not None for file in files):
         raise SampleError(f"none of the {len(files)} files can be read; the first: {files[0].reason}")
 
@@ -186,10 +187,11 @@ def _all(
     known = {(outcome.file, outcome.start) for outcome in had}
     missing = [chunk for chunk in chunks if (chunk.file, chunk.start) not in known]
     found = had + list(_watched(missing, had, console, asked))
+    _unchanged(files)
     files = _without_broken(files, found, asked, console)
     whole = [chunk for chunk in chunks if files[chunk.file].source is not None]
     about = _about(model, files, found, key)
-    with console.status(f"writing {to} ..."):
+    with console.status("writing the output ..."):
         output.write(to, _batches(whole, files, model), about)
     seconds = time.monotonic() - begin
     now = sum(outcome.events for outcome in found if not outcome.again)
@@ -234,6 +236,12 @@ def _watched(chunks: list[Chunk], had: list[Outcome], console: Console, asked: A
             if outcome.reason is not None and asked.on_error == FAIL:
                 raise SampleError(outcome.reason)
             yield outcome
+
+
+def _unchanged(files: Iterable[File]) -> None:
+    for file in files:
+        if file.source is not None and (not file.path.exists() or identity(file.path) != (file.size, file.digest)):
+            raise SampleError(f"{file.path} has changed while it was read: start again when it is finished")
 
 
 def _without_broken(files: list[File], found: Iterable[Outcome], asked: Asked, console: Console) -> list[File]:
@@ -333,6 +341,6 @@ def _summary(
 def _say(summary: Mapping[str, Any], console: Console) -> None:
     accepted = "" if summary["accepted"] is None else f", {summary['accepted']:,} accepted"
     rate = "" if summary["events_per_s"] is None else f", {summary['events_per_s']:,.0f} events/s"
-    skipped = f", [yellow]{len(summary['skipped'])} files skipped[/]" if summary["skipped"] else ""
+    skipped = f", {len(summary['skipped'])} files skipped" if summary["skipped"] else ""
     read = f"{summary['events']:,} events of {len(summary['files'])} files"
-    console.print(f"{summary['output']}: {read}{accepted}{skipped}{rate}", highlight=False)
+    console.print(f"{summary['output']}: {read}{accepted}{skipped}{rate}", highlight=False, markup=False)
