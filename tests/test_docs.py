@@ -7,26 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from trigger_ml import plugins, spec
+from trigger_ml import cli, plugins, spec
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "hls_projects" / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
-VERBS = {
-    "run",
-    "sample",
-    "train",
-    "convert",
-    "build",
-    "validate",
-    "estimate",
-    "report",
-    "inspect",
-    "list",
-    "doctor",
-    "patterns",
-}
+VERBS = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
 
 
 def _blocks(page: Path, language: str) -> list[str]:

@@ -199,6 +199,28 @@ def patterns(
 
 
 @app.command()
+def emulate(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="HDF5, ROOT or Parquet files.", show_default=False)],
+    to: Annotated[Path | None, typer.Option(help=".parquet or .root; by default BUNDLE_scores.parquet.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Part of each file: dataset, column, prefix of branches.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes on this machine.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, in place of --workers.")] = None,
+    on_error: Annotated[str, typer.Option(help="fail, or skip files that can't be read.")] = "fail",
+    chunk: Annotated[int, typer.Option(min=1, max=10**8, help="Events in a piece of work.")] = 250_000,
+    as_json: AsJson = False,
+) -> None:
+    """Score files of events with a bundle's exact emulator.
+
+    Stopped, it goes on where it was.
+    """
+    from trigger_ml.emulate import run as emulation
+
+    asked = emulation.Asked(dataset, on_error, workers, scheduler, chunk)
+    _give(emulation.emulate(bundle, files, _console(), to, asked), as_json)
+
+
+@app.command()
 def inspect(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
     """Show a run or model: spec, graph, what is done."""
     from trigger_ml import pipeline

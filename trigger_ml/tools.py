@@ -79,6 +79,9 @@ PACKAGES = (
     Package("matplotlib", "matplotlib", "plots of the report", "report"),
     Package("mplhep", "mplhep", "plots of the report", "report"),
     Package("jinja2", "jinja2", "the report's page", "report"),
+    Package("uproot", "uproot", "emulate on ROOT files", "emulate"),
+    Package("pyarrow", "pyarrow", "emulate: Parquet in and out", "emulate"),
+    Package("distributed", "distributed", "emulate with several workers", "emulate"),
     Package("pythia8mc", "pythia8mc", "making new samples", "datagen"),
     Package("fastjet", "fastjet", "making new samples", "datagen"),
 )

@@ -43,7 +43,7 @@ def read(path: Path, start: int = 0, stop: int | None = None) -> NDArray[np.int1
         raise SampleError(f"{path} is missing: download it, or correct the path")
     try:
         with h5py.File(path, "r") as file:
-            data = _dataset(file, path)
+            data = particles(file, path)
             end = len(data) if stop is None else min(stop, len(data))
             if not 0 <= start < end:
                 raise SampleError(f"{path} has {len(data)} events, none between {start} and {stop}: correct the range")
@@ -73,7 +73,12 @@ def write(path: Path, objects: ArrayLike) -> None:
         part.unlink(missing_ok=True)
 
 
-def _dataset(file: Any, path: Path) -> Any:
+def particles(file: Any, path: Path) -> Any:
+    """The dataset of the objects in an open file.
+
+    Raises:
+        SampleError: if the file has another layout, or no event.
+    """
     for key in ("Particles", "Particles_Names", "Particles_Classes"):
         if key not in file or not hasattr(file[key], "dtype"):
             raise SampleError(f"{path} has no dataset {key}: it is not an ADC2021 file, give one that is")

@@ -1,0 +1,175 @@
+"""The model that runs: a bundle's own C++ emulator, compiled once for each machine, or else its ONNX model."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import artifact
+from trigger_ml.bundle import Bundle, open_bundle
+from trigger_ml.errors import ArtifactError, GraphError, Mismatch, ToolMissing
+from trigger_ml.ir.bounds import bounds
+from trigger_ml.passes.decision import NAME as DECISION
+
+Evaluate = Callable[[NDArray[np.signedinteger]], Mapping[str, NDArray[np.int64]]]
+
+CPP, ONNX = "cpp", "onnx"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a worker has to know of a bundle.
+
+    Attributes:
+        bundle: the file, which all workers see.
+        digest: of the graph.
+        sources: digest of the emulator's sources, which names its place in the cache; empty for ONNX.
+        engine: ``cpp`` or ``onnx``.
+        input: name of the input.
+        elements: integers an event.
+        outputs: name and number of elements of each output.
+        name: of the bundle.
+    """
+
+    bundle: Path
+    digest: str
+    sources: str
+    engine: str
+    input: str
+    elements: int
+    outputs: tuple[tuple[str, int], ...]
+    name: str
+
+    @property
+    def decides(self) -> bool:
+        """True if the graph has a decision of its own."""
+        return (DECISION, 1) in self.outputs
+
+
+def prepare(path: Path) -> tuple[Model, str]:
+    """Read a bundle, compile its emulator if the cache has it not, and hold it against the bundle's own vectors.
+
+    Returns:
+        The model, and a sentence that says what runs.
+
+    Raises:
+        ArtifactError: the bundle is damaged, or has no engine that runs here.
+        GraphError: its graph has several inputs.
+        ToolMissing, ToolFailed: the compiler.
+        Mismatch: the engine doesn't give what the bundle's vectors say.
+    """
+    found = open_bundle(path)
+    graph = found.graph
+    if len(graph.inputs) != 1:
+        raise GraphError(f"{path} is a graph of {len(graph.inputs)} inputs: emulate reads events into one")
+    port, known = graph.inputs[0].name, bounds(graph)
+    size = {name: int(np.prod(known[name].shape, dtype=int)) for name in (port, *graph.outputs)}
+    outputs = tuple((name, size[name]) for name in graph.outputs)
+    model = Model(path.resolve(), found.digest, "", ONNX, port, size[port], outputs, str(found.manifest["name"]))
+    said, made = f"the bundle has no C++ emulator, its ONNX model runs ({path.name})", found.backends()
+    if CPP in made:
+        compiled = Model(**{**model.__dict__, "sources": _sources_digest(found), "engine": CPP})
+        try:
+            library = _library(compiled, found)
+            model, said = compiled, f"C++ emulator of {path.name}, kernel {_load(library, compiled).best_kernel}"
+        except ToolMissing as missing:
+            said = f"{missing}; so the bundle's ONNX model runs, with the same bits but slower"
+    if model.engine == ONNX and ONNX not in made:
+        raise ArtifactError(f"{path} holds no engine that runs here ({said}): bundle a run with cpp or onnx")
+    _hold_against_vectors(found, model)
+    return model, said
+
+
+@functools.lru_cache(maxsize=2)
+def evaluator(model: Model) -> Evaluate:
+    """The engine, ready to run in this process: rows of integers in, integers by output name out.
+
+    Raises:
+        ArtifactError: the bundle is not, or no longer, that of the model.
+    """
+    if model.engine == CPP:
+        library = _load(_library(model), model)
+        return lambda x: library.evaluate({model.input: x})
+    return _onnx(model)
+
+
+def cache_folder() -> Path:
+    """Where compiled emulators are kept: ``$XDG_CACHE_HOME/trigger_ml/emulators``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trigger_ml" / "emulators"
+
+
+def _hold_against_vectors(found: Bundle, model: Model) -> None:
+    feed, expected = found.vectors()
+    if set(feed) != {model.input} or set(expected) != {name for name, _ in model.outputs}:
+        raise ArtifactError(f"{found.path}: its vectors are of other ports than its graph: don't trust this file")
+    x = feed[model.input]
+    got = evaluator(model)(x.reshape(len(x), -1))
+    for name, y in expected.items():
+        if not np.array_equal(got[name].ravel(), y.ravel()):
+            raise Mismatch(f"{found.path}: its {model.engine} engine and its vectors differ in {name!r}: verify it")
+
+
+def _sources_digest(found: Bundle) -> str:
+    inside = {n: artifact.digest_bytes(c) for n, c in found.members.items() if n.startswith(f"firmware/{CPP}/")}
+    return artifact.digest_json(inside)
+
+
+def _library(model: Model, found: Bundle | None = None) -> Path:
+    """The compiled emulator in the cache; one process compiles it, others wait for it."""
+    from trigger_ml.backends import cpp
+
+    machine = "-".join((platform.machine(), *platform.libc_ver())).strip("-")
+    folder = cache_folder() / f"{model.sources[:32]}-{machine}"
+    library = folder / cpp.LIBRARY
+    if library.exists():
+        return library
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            source = found if found is not None else open_bundle(model.bundle)
+            if _sources_digest(source) != model.sources:
+                raise ArtifactError(f"{model.bundle} has changed since the work began: start again")
+            with artifact.atomic_folder(folder) as part:
+                source.unpack(f"firmware/{CPP}", part)
+                cpp.compile_library(part)
+    return library
+
+
+def _load(path: Path, model: Model) -> Any:
+    from trigger_ml.backends.emulator.library import Library
+
+    library = Library(path)
+    if library.digest != model.digest:
+        raise Mismatch(f"{path} holds graph {library.digest[:12]}, the bundle {model.digest[:12]}: verify the bundle")
+    if (library.inputs, library.outputs) != ({model.input: model.elements}, dict(model.outputs)):
+        raise Mismatch(f"{path} has other ports than the bundle's graph: verify the bundle")
+    return library
+
+
+def _onnx(model: Model) -> Evaluate:
+    import tempfile
+
+    from trigger_ml.backends import onnx
+
+    found = open_bundle(model.bundle)
+    if found.digest != model.digest:
+        raise ArtifactError(f"{model.bundle} has changed since the work began: start again")
+    shape = bounds(found.graph)[model.input].shape
+    home = tempfile.TemporaryDirectory(prefix="trigger_ml_")
+    folder = found.unpack(f"firmware/{ONNX}", Path(home.name))
+
+    def run(x: NDArray[np.signedinteger], _held: Any = home) -> Mapping[str, NDArray[np.int64]]:
+        answers = onnx.simulate(folder, found.graph, x.reshape(len(x), *shape))
+        return {name: y.reshape(len(y), -1) for name, y in answers.items()}
+
+    return run
