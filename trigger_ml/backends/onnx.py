@@ -70,12 +70,34 @@ def simulate(
         Mismatch: the model holds another graph's digest, or an output is not an integer.
         ToolMissing: without the ``onnxruntime`` package.
     """
-    writer = Writer(graph, integer_input=False)
-    feed: dict[str, NDArray[Any]] = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
-    session = open_session(folder / FLOAT_MODEL)
+    return evaluate(checked(folder / FLOAT_MODEL, graph), graph, inputs)
+
+
+def checked(model: Path | bytes, graph: Graph) -> Any:
+    """A session of ``model_float.onnx``, a file or its content, that was built from ``graph``.
+
+    Raises:
+        Mismatch: the model holds another graph's digest.
+        ToolMissing: without the ``onnxruntime`` package.
+    """
+    session = open_session(model)
     found = session.get_modelmeta().custom_metadata_map.get("graph_digest")
     if found != digest(graph):
-        raise Mismatch(f"{folder / FLOAT_MODEL} was built from graph {found}, not {digest(graph)}: build it again")
+        what = model if isinstance(model, Path) else FLOAT_MODEL
+        raise Mismatch(f"{what} was built from graph {found}, not {digest(graph)}: build it again")
+    return session
+
+
+def evaluate(
+    session: Any, graph: Graph, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.int64]]:
+    """Integers ``(events, *shape)`` for each output, computed in batches.
+
+    Raises:
+        Mismatch: an output is not an integer.
+    """
+    writer = Writer(graph, integer_input=False)
+    feed: dict[str, NDArray[Any]] = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
     count, known = len(next(iter(feed.values()))), bounds(graph)
     out = {o: np.empty((count, *known[o].shape), np.int64) for o in graph.outputs}
     for start in range(0, count, BATCH):

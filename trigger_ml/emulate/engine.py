@@ -157,19 +157,18 @@ def _load(path: Path, model: Model) -> Any:
 
 
 def _onnx(model: Model) -> Evaluate:
-    import tempfile
-
     from trigger_ml.backends import onnx
 
     found = open_bundle(model.bundle)
     if found.digest != model.digest:
         raise ArtifactError(f"{model.bundle} has changed since the work began: start again")
-    shape = bounds(found.graph)[model.input].shape
-    home = tempfile.TemporaryDirectory(prefix="trigger_ml_")
-    folder = found.unpack(f"firmware/{ONNX}", Path(home.name))
+    name = f"firmware/{ONNX}/{onnx.FLOAT_MODEL}"
+    if name not in found.members:
+        raise ArtifactError(f"{model.bundle} holds no {name}: get the bundle again")
+    session, shape = onnx.checked(found.members[name], found.graph), bounds(found.graph)[model.input].shape
 
-    def run(x: NDArray[np.signedinteger], _held: Any = home) -> Mapping[str, NDArray[np.int64]]:
-        answers = onnx.simulate(folder, found.graph, x.reshape(len(x), *shape))
+    def run(x: NDArray[np.signedinteger]) -> Mapping[str, NDArray[np.int64]]:
+        answers = onnx.evaluate(session, found.graph, x.reshape(len(x), *shape))
         return {name: y.reshape(len(y), -1) for name, y in answers.items()}
 
     return run
