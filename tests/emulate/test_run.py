@@ -147,7 +147,7 @@ def command(packed: Path, many: Path, to: Path, *more: str) -> list[str]:
     return [*argv, "--chunk", "500", *more]
 
 
-def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120.0) -> None:
+def until(condition: Callable[[], Any], process: subprocess.Popen[bytes], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, "it ended before anything could happen to it"
@@ -205,7 +205,7 @@ def test_a_scheduler_elsewhere(packed: Path, many: Path, tmp_path: Path) -> None
     )  # fmt: skip
     worker = None
     try:
-        until(lambda: (tmp_path / "address.json").exists(), scheduler)
+        until(lambda: (tmp_path / "address.json").exists() and (tmp_path / "address.json").stat().st_size, scheduler)
         address = json.loads((tmp_path / "address.json").read_text())["address"]
         worker = subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard"],

@@ -7,7 +7,7 @@ import functools
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Model:
     Attributes:
         bundle: the file, which all workers see.
         digest: of the graph.
-        sources: digest of the emulator's sources, which names its place in the cache; empty for ONNX.
+        sources: digest of the engine's files in the bundle, which names its place in the cache.
         engine: ``cpp`` or ``onnx``.
         input: name of the input.
         elements: integers an event.
@@ -74,10 +74,11 @@ def prepare(path: Path) -> tuple[Model, str]:
     port, known = graph.inputs[0].name, bounds(graph)
     size = {name: int(np.prod(known[name].shape, dtype=int)) for name in (port, *graph.outputs)}
     outputs = tuple((name, size[name]) for name in graph.outputs)
-    model = Model(path.resolve(), found.digest, "", ONNX, port, size[port], outputs, str(found.manifest["name"]))
+    name, sources = str(found.manifest["name"]), _sources_digest(found, ONNX)
+    model = Model(path.resolve(), found.digest, sources, ONNX, port, size[port], outputs, name)
     said, made = f"the bundle has no C++ emulator, its ONNX model runs ({path.name})", found.backends()
     if CPP in made:
-        compiled = Model(**{**model.__dict__, "sources": _sources_digest(found), "engine": CPP})
+        compiled = replace(model, sources=_sources_digest(found, CPP), engine=CPP)
         try:
             library = _library(compiled, found)
             model, said = compiled, f"C++ emulator of {path.name}, kernel {_load(library, compiled).best_kernel}"
@@ -118,31 +119,35 @@ def _hold_against_vectors(found: Bundle, model: Model) -> None:
             raise Mismatch(f"{found.path}: its {model.engine} engine and its vectors differ in {name!r}: verify it")
 
 
-def _sources_digest(found: Bundle) -> str:
-    inside = {n: artifact.digest_bytes(c) for n, c in found.members.items() if n.startswith(f"firmware/{CPP}/")}
+def _sources_digest(found: Bundle, engine: str) -> str:
+    inside = {n: artifact.digest_bytes(c) for n, c in found.members.items() if n.startswith(f"firmware/{engine}/")}
     return artifact.digest_json(inside)
 
 
 def _library(model: Model, found: Bundle | None = None) -> Path:
-    """The compiled emulator in the cache; one process compiles it, others wait for it."""
+    """The compiled emulator in the cache."""
     from trigger_ml.backends import cpp
 
     machine = "-".join((platform.machine(), *platform.libc_ver())).strip("-")
-    folder = cache_folder() / f"{model.sources[:32]}-{machine}"
-    library = folder / cpp.LIBRARY
-    if library.exists():
-        return library
+    return _kept(model, machine, found, cpp.compile_library) / cpp.LIBRARY
+
+
+def _kept(model: Model, name: str, found: Bundle | None, finish: Callable[[Path], None]) -> Path:
+    """A folder of the cache with the engine's files from the bundle; one process makes it, others wait for it."""
+    folder = cache_folder() / f"{model.sources[:32]}-{name}"
+    if folder.exists():
+        return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not library.exists():
+        if not folder.exists():
             source = found if found is not None else open_bundle(model.bundle)
-            if _sources_digest(source) != model.sources:
+            if _sources_digest(source, model.engine) != model.sources:
                 raise ArtifactError(f"{model.bundle} has changed since the work began: start again")
             with artifact.atomic_folder(folder) as part:
-                source.unpack(f"firmware/{CPP}", part)
-                cpp.compile_library(part)
-    return library
+                source.unpack(f"firmware/{model.engine}", part)
+                finish(part)
+    return folder
 
 
 def _load(path: Path, model: Model) -> Any:
