@@ -112,6 +112,26 @@ def test_four_models_in_one_process_each_give_their_own_answers(four, mode):
                 models.pop(gone).close()
 
 
+def test_with_visible_symbols_one_model_answers_for_another(tmp_path, monkeypatch):
+    """That the test above finds the fault it is for: cmssw #44435, remade."""
+    files = cmssw.handwritten
+    monkeypatch.setattr(cmssw, "FLAGS", tuple(f for f in cmssw.FLAGS if f != "-fvisibility=hidden"))
+    monkeypatch.setattr(
+        cmssw, "handwritten", lambda name: "{ global: *; };\n" if name.endswith("exports.map") else files(name)
+    )
+    graphs = [network(seed).with_meta(name="net") for seed in range(2)]
+    for i, graph in enumerate(graphs):
+        cmssw.build(graph, tmp_path / str(i), TARGET)
+    feed = random_events(graphs[0], 20, 1)
+    with cmssw.loaded(tmp_path / "0" / cmssw.ADAPTER) as adapter, ExitStack() as stack:
+        models = [
+            stack.enter_context(cmssw.Plugin(adapter, tmp_path / str(i) / "net.so", ctypes.RTLD_GLOBAL))
+            for i in range(2)
+        ]
+        assert same(models[0].play(graphs[0], feed), interpret(graphs[0], feed))
+        assert not same(models[1].play(graphs[1], feed), interpret(graphs[1], feed))
+
+
 def test_models_are_destroyed_in_every_order(four):
     graphs, folders = four
     feed = random_events(graphs[0], 5, 1)

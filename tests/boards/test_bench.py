@@ -14,7 +14,7 @@ from tests.backends.rtl_graphs import chain, score
 from trigger_ml import tools
 from trigger_ml.backends import verilog
 from trigger_ml.boards import layout, patterns
-from trigger_ml.fuzz import random_events
+from trigger_ml.fuzz import random_events, random_graph
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.spec import Target
@@ -68,6 +68,13 @@ def test_signed_elements_dead_ones_and_wider_fields(tmp_path):
         for port, places in plan.output.items()
     }
     done = bench(written(graph, tmp_path / "chain", layout.Layout(3, 2, plan.input, wide)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_graphs(tmp_path, seed):
+    graph = random_graph(40 + seed)
+    done = bench(written(graph, tmp_path / "g", layout.default(graph, 2 + seed)))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
