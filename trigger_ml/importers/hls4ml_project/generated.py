@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trigger_ml.fixed import Overflow, Rounding
 from trigger_ml.importers.hls4ml_project.ap_types import ApType, held
 from trigger_ml.importers.hls4ml_project.declarations import AP, number
 from trigger_ml.importers.hls4ml_project.layer import Layer, Rule
@@ -20,16 +21,17 @@ from trigger_ml.importers.hls4ml_project.tokens import Cursor, Token, refused, t
 from trigger_ml.ir import ops
 
 MAX_FORMS = 200_000
+PLAIN = (Rounding.TRN, Overflow.WRAP)
 
 
 @dataclass(frozen=True)
 class Form:
-    """``(constant + sum_i terms[i] * x_i) * 2**-frac`` of integers ``x_i``, and the cast that came last."""
+    """``(constant + sum_i terms[i] * x_i) * 2**-frac`` of integers ``x_i``, and the casts that came after it."""
 
     terms: tuple[tuple[int, int], ...]
     constant: int
     frac: int
-    cast: ApType | None = None
+    casts: tuple[ApType, ...] = ()
 
     def on(self, frac: int) -> Form:
         """The same on a finer grid."""
@@ -41,7 +43,7 @@ class Form:
         every = [abs(c) for _, c in self.terms] + [abs(self.constant)]
         zeros = min(((c & -c).bit_length() - 1 for c in every if c), default=0)
         terms = tuple((i, c >> zeros) for i, c in self.terms)
-        return Form(terms, self.constant >> zeros, self.frac - zeros, self.cast)
+        return Form(terms, self.constant >> zeros, self.frac - zeros, self.casts)
 
 
 def _sum(a: Form, b: Form, sign: int) -> Form:
@@ -88,7 +90,7 @@ class _Reader:
         at = cursor.name()
         cursor.want("=")
         form = self._whole(cursor, at)
-        self.forms[at.text] = form if kind is None else self._cast(form, kind, at)
+        self.forms[at.text] = form if kind is None else self._cast(form, kind)
 
     def _whole(self, cursor: Cursor, at: Token) -> Form:
         inner = Cursor(cursor.until(";"))
@@ -123,10 +125,9 @@ class _Reader:
         return total
 
     def _settled(self, form: Form, at: Token | None) -> Form:
-        if form.cast is not None:
-            raise refused(
-                at or self.code.at, f"{self.code.name} computes with a number after {form.cast} has rounded or cut it"
-            )
+        if form.casts:
+            why = f"{self.code.name} computes with a number after {form.casts[-1]} has rounded or cut it"
+            raise refused(at or self.code.at, why)
         return form
 
     def _term(self, cursor: Cursor, depth: int) -> Form:
@@ -142,7 +143,7 @@ class _Reader:
             cursor.want("(")
             form = self._expression(cursor, depth + 1)
             cursor.want(")")
-            return self._cast(form, kind, token)
+            return self._cast(form, kind)
         if cursor.skip("bit_shift"):
             shift = Cursor(cursor.inside("<", ">"))
             sign = -1 if shift.skip("-") else 1
@@ -174,8 +175,10 @@ class _Reader:
             raise refused(at, f"{at.text} is not understood in {self.code.name}")
         return self.forms[at.text]
 
-    def _cast(self, form: Form, kind: ApType, at: Token) -> Form:
-        form = self._settled(form, at).coarsest()
+    def _cast(self, form: Form, kind: ApType) -> Form:
+        if form.casts:
+            return replace(form, casts=(*form.casts, kind))
+        form = form.coarsest()
         ends = [form.constant, form.constant]
         for i, c in form.terms:
             a, b = c * self.lo[i], c * self.hi[i]
@@ -184,7 +187,7 @@ class _Reader:
             lift = 2 ** (kind.frac - form.frac)
             if ends[0] * lift >= kind.lo and ends[1] * lift <= kind.hi:
                 return form
-        return replace(form, cast=kind)
+        return replace(form, casts=(kind,))
 
 
 def _lower(layer: Layer) -> str:
@@ -206,7 +209,16 @@ def _lower(layer: Layer) -> str:
     if sorted(reader.out) != list(range(size)):
         raise refused(code.at, f"{code.name} fills {len(reader.out)} elements of {size}")
     forms = [reader.out[k] for k in range(size)]
-    return net.cast_each(_applied(layer, x, forms), [f.cast for f in forms])
+    return _cast_in_turn(layer, _applied(layer, x, forms), [list(f.casts) for f in forms])
+
+
+def _cast_in_turn(layer: Layer, a: str, casts: list[list[ApType]]) -> str:
+    """Each element through its own casts; those of one pair of modes are done together, truncating ones first."""
+    while any(casts):
+        modes = min(((c[0].rounding, c[0].overflow) for c in casts if c), key=lambda m: (m != PLAIN, m))
+        now = [c.pop(0) if c and (c[0].rounding, c[0].overflow) == modes else None for c in casts]
+        a = layer.net.cast_each(a, now)
+    return a
 
 
 def _applied(layer: Layer, x: str, forms: list[Form]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import ImportRefused, Mismatch
-from trigger_ml.importers.hls4ml_project import generated
+from trigger_ml.importers.hls4ml_project import exact, generated
 from trigger_ml.importers.hls4ml_project.activation import ACTIVATIONS
 from trigger_ml.importers.hls4ml_project.ap_types import ApType, held
 from trigger_ml.importers.hls4ml_project.declarations import Reader
@@ -106,6 +106,8 @@ def rule_of(call: Call, program: Program) -> Rule:
     space, _, name = call.function.rpartition("::")
     if name in program.generated and generated.NAMES.fullmatch(name):
         return generated.rule(name, len(call.arguments))
+    if space == exact.NAMESPACE and name in exact.EXACT:
+        return exact.EXACT[name]
     if space == "nnet" and name in RULES:
         return RULES[name]
     raise refused(call.at, f"the function {call.function} is not one that can be read exactly")
