@@ -46,7 +46,7 @@ def deployed(folder: Path, files: dict[str, str] | None = None) -> Path:
 
 
 @pytest.mark.needs_hls
-@pytest.mark.parametrize(("kind", "seed"), [("conv2d", 7), ("residual", 1), ("tables", 2), ("dot", 1)])
+@pytest.mark.parametrize(("kind", "seed"), [("conv2d", 7), ("residual", 1), ("tables", 2)])
 def test_a_random_project_comes_back(kind: str, seed: int, tmp_path: Path) -> None:
     folder = models.write(models.Draw(seed, kind), tmp_path / "net", ["Vitis", "Vivado"][seed % 2])
     before = digest_path(folder)
@@ -89,7 +89,7 @@ def same_integers(graph: Graph, folder: Path, seed: int) -> bool:
 
 
 @pytest.mark.needs_hls
-@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("seed", [2])
 def test_what_our_own_engine_wrote_has_the_same_integers(seed: int, tmp_path: Path) -> None:
     graph = random_graph(seed, 8)
     engine.build(graph, tmp_path / "net", Target())
@@ -148,8 +148,14 @@ def test_an_emulator_in_the_style_of_axol1tl_is_what_was_computed_by_hand(tmp_pa
             "if (datareg > 1)\n            res[ii] = datareg",
             "layer3_out",
         ),
-        ("nnet_merge.h", "acc += mult[i_acc];", "acc = mult[i_acc];", "layer6_out"),
-        ("nnet_dense_latency.h", "acc[jj] += mult[index];", "acc[jj] -= mult[index];", "layer2_out"),
+        pytest.param("nnet_merge.h", "acc += mult[i_acc];", "acc = mult[i_acc];", "layer6_out", marks=pytest.mark.slow),
+        pytest.param(
+            "nnet_dense_latency.h",
+            "acc[jj] += mult[index];",
+            "acc[jj] -= mult[index];",
+            "layer2_out",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_project_whose_headers_compute_something_else_is_not_accepted(

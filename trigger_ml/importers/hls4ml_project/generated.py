@@ -14,7 +14,7 @@ import numpy as np
 
 from trigger_ml.fixed import Overflow, Rounding
 from trigger_ml.importers.hls4ml_project.ap_types import ApType, held
-from trigger_ml.importers.hls4ml_project.declarations import AP, number
+from trigger_ml.importers.hls4ml_project.constants import AP, number
 from trigger_ml.importers.hls4ml_project.layer import Layer, Rule
 from trigger_ml.importers.hls4ml_project.program import Generated
 from trigger_ml.importers.hls4ml_project.tokens import Cursor, Token, refused, text_of

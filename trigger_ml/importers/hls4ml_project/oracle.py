@@ -68,6 +68,8 @@ static int main_(int argc, char **argv) {{
     std::ifstream source(argv[2], std::ios::binary);
     std::ofstream result(argv[3], std::ios::binary);
     std::string mode = argv[1];
+    std::vector<trigger_integer> zero({n_in}), nothing({n_out});
+    run(zero.data(), nothing.data()); // loads the weights
     if (mode == "run" || mode == "trace") {{
         std::vector<trigger_integer> in({n_in}), out(mode == "run" ? {n_out} : {n_trace});
         while (source.read(reinterpret_cast<char *>(in.data()), in.size() * sizeof(trigger_integer))) {{
@@ -76,8 +78,6 @@ static int main_(int argc, char **argv) {{
         }}
         return result.flush() ? 0 : 2;
     }}
-    std::vector<trigger_integer> zero({n_in}), nothing({n_out});
-    run(zero.data(), nothing.data()); // loads the weights
     std::ostringstream text;
     text << source.rdbuf();
     std::string bytes = text.str();
