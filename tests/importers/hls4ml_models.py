@@ -95,7 +95,7 @@ class Draw:
 
     def _activation(self, a: str, name: str = "relu") -> str:
         n = self._size(a)
-        if name in ("LeakyReLU", "ThresholdedReLU"):
+        if name in ("LeakyReLU", "ThresholdedReLU", "ELU"):
             made = self.add(name, [a], self.shapes[a], n_in=n, activation=name.lower(), activ_param=self._int(1, 9) / 8)
             self.settings[made]["Precision"]["param"] = "fixed<8,4>"
             return made
@@ -226,7 +226,7 @@ class Draw:
     def _tables(self) -> None:
         a = self._dense(self._input(4), 3)
         names = ["tanh", "sigmoid", "softplus", "softsign", "selu", "LeakyReLU", "ThresholdedReLU", "hard_sigmoid"]
-        for name in self.rng.permutation([*names, "hard_tanh", "softmax", "PReLU"])[:3]:
+        for name in self.rng.permutation([*names, "hard_tanh", "softmax", "PReLU", "ELU"])[:3]:
             a = self._activation(a, str(name))
 
     def _dot(self) -> None:

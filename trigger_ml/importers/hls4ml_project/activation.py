@@ -155,6 +155,8 @@ ACTIVATIONS: dict[str, Rule] = {
     "prelu": Rule(_prelu, output=2, cast=False),
     "leaky_relu": _elementwise(2),
     "thresholded_relu": _elementwise(2),
+    "elu": _elementwise(2),
+    "elu/2": _elementwise(),
     "softmax": Rule(_softmax, probes=_softmax_probes),
     "softmax_multidim": Rule(_softmax, probes=_softmax_probes),
     **{name: _elementwise() for name in ELEMENTWISE},

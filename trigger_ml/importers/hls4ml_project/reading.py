@@ -28,8 +28,11 @@ from trigger_ml.importers.imported import Imported
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import evaluate, interpret
+from trigger_ml.ir.verify import normal_form
 
 RULES: dict[str, Rule] = {**DENSE, **MERGING, **ACTIVATIONS}
+"""By name, or by name and number of arguments where a function has two forms."""
+
 CODE_GEN = "nnet_utils/nnet_code_gen.h"
 
 
@@ -108,8 +111,9 @@ def rule_of(call: Call, program: Program) -> Rule:
         return generated.rule(name, len(call.arguments))
     if space == exact.NAMESPACE and name in exact.EXACT:
         return exact.EXACT[name]
-    if space == "nnet" and name in RULES:
-        return RULES[name]
+    found = RULES.get(f"{name}/{len(call.arguments)}", RULES.get(name))
+    if space == "nnet" and found is not None:
+        return found
     raise refused(call.at, f"the function {call.function} is not one that can be read exactly")
 
 
@@ -283,4 +287,14 @@ def read(path: Path, events: int, seed: int) -> Imported:
         check(low, oracle, program, events, seed)
     layers = sum(isinstance(s, Call) for s in program.top.statements)
     graph = low.graph.with_meta(origin="hls4ml project", project=program.top.name)
-    return Imported(graph, f"hls4ml project {program.top.name}, {layers} layers", oracle.about, events)
+    return Imported(graph, f"hls4ml project {program.top.name}, {layers} layers", oracle.about, events, _remarks(graph))
+
+
+def _remarks(graph: Graph) -> tuple[str, ...]:
+    outside = len(normal_form(graph))
+    if not outside:
+        return ()
+    return (
+        f"{outside} of the project's casts are outside the normal form of Requant: an engine realises them exactly or "
+        "refuses the graph",
+    )
