@@ -219,6 +219,36 @@ def project() -> dict[str, str]:
     return files
 
 
+def distributed(middle: str = "ap_fixed<24,14>") -> dict[str, str]:
+    """The same project with its first layer as the adders that hls4ml writes for distributed arithmetic.
+
+    Args:
+        middle: the type of the partial sums.
+    """
+    files, w = project(), weights()
+    lines = []
+    for j in range(4):
+        bits = [(i, k, v < 0) for i, v in enumerate(8 * w["w2"][:, j]) for k in range(6) if int(abs(v)) >> k & 1]
+        terms = "".join(f" {'-' if minus else '+'} bit_shift<{k - 3}>(inp[{i}])" for i, k, minus in bits)
+        lines.append(f"    {middle} v{j} = {terms.strip().removeprefix('+ ')};")
+        bias = f"ap_fixed<10, 7>({w['b2'][j]})"
+        lines.append(f"    {middle} u{j} = v{j} + {bias};\n    out[{j}] = u{j};")
+    body = "\n".join(lines)
+    files["nnet_utils/nnet_code_gen.h"] = (
+        '#ifndef CODE_GEN_H_\n#define CODE_GEN_H_\n#include "nnet_function_stubs.h"\nnamespace emulator_v0 {\n'
+        "using nnet::bit_shift;\n"
+        "template <typename inp_t, typename out_t>\nvoid dense_da_2(inp_t inp[6], out_t out[4]) {\n"
+        f"    #pragma HLS INLINE\n{body}\n}}\n}} // namespace\n#endif\n"
+    )
+    old = "nnet::dense<input_t, layer2_t, config2>(x, layer2_out, w2, b2);"
+    files["emulator.cpp"] = files["emulator.cpp"].replace(
+        old, "emulator_v0::dense_da_2<input_t, layer2_t>(x, layer2_out);"
+    )
+    head = '#include "nnet_utils/nnet_helpers.h"\n'
+    files["parameters.h"] = files["parameters.h"].replace(head, head + '#include "nnet_utils/nnet_code_gen.h"\n')
+    return files
+
+
 def put(files: dict[str, str], folder: Path, place: str = "NN") -> Path:
     """Write a project's files; the folder."""
     for name, text in files.items():

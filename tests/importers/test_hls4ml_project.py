@@ -188,6 +188,28 @@ def test_without_a_compiler_the_hand_written_project_is_read(tmp_path: Path) -> 
     assert np.array_equal(score, by_hand(x))
 
 
+def test_adders_of_distributed_arithmetic_are_the_same_layer(tmp_path: Path) -> None:
+    graph = text.lowered(text.put(text.distributed(), tmp_path)).graph
+    x = np.random.default_rng(0).integers(-128, 128, (500, 6))
+    (score,) = interpret(graph, x).values()
+    assert np.array_equal(score, by_hand(x))
+    assert any(isinstance(n.op, ops.Affine) and n.op.w.shape == (6, 4) for n in graph.nodes)
+
+
+@pytest.mark.slow
+@pytest.mark.needs_hls
+def test_adders_of_distributed_arithmetic_equal_their_own_cpp(tmp_path: Path) -> None:
+    files = text.distributed()
+    code = files.pop("nnet_utils/nnet_code_gen.h")
+    (deployed(tmp_path, files) / "NN" / "nnet_utils" / "nnet_code_gen.h").write_text(code)
+    hls4ml_project.read(tmp_path, 2000, 1)
+
+
+def test_adders_that_cut_a_partial_sum_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match=r"computes with a number after ap_fixed<10,8> has rounded or cut it"):
+        text.lowered(text.put(text.distributed("ap_fixed<10,8>"), tmp_path))
+
+
 # -- parts ------------------------------------------------------------------------------------------------------------
 
 

@@ -39,8 +39,7 @@ def _elementwise(output: int = 1) -> Rule:
     """A function of each element alone: the C++ is run at every integer of the input."""
 
     def lower(layer: Layer) -> str:
-        x = layer.net.cast(layer.tensor(0, _size(layer)), layer.kind(0), keep_grid=True)
-        return layer.table(x, layer.kind(output).frac)
+        return layer.table(layer.tensor(0, _size(layer)), layer.kind(0), layer.kind(output).frac)
 
     def probes(layer: Layer) -> dict[str, Probe]:
         n = _size(layer)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from trigger_ml.importers.hls4ml_project.ap_types import ApType
 from trigger_ml.importers.hls4ml_project.layer import Layer, Rule
-from trigger_ml.importers.hls4ml_project.linear import Sum, latency_order, summed
+from trigger_ml.importers.hls4ml_project.linear import total
 from trigger_ml.importers.hls4ml_project.tokens import refused, text_of
 from trigger_ml.ir import ops
 
@@ -58,19 +56,10 @@ def _relu(layer: Layer) -> str:
     return layer.net.relu(layer.tensor(0, n))
 
 
-def _total(layer: Layer, products: str, accum: ApType) -> str:
-    """A sum over the last axis in the accumulator, flat."""
-    n = layer.net.known[products].shape[-1]
-    none = (np.zeros(1, dtype=object), 0)
-    s = Sum(np.zeros((0, 1), dtype=object), 0, none[0], accum, latency_order(n))
-    products = layer.net.cast(products, accum)
-    return layer.net.flat(summed(layer.net, products, np.ones((n, 1), dtype=object), list(range(n)), none, s))
-
-
 def _sum(layer: Layer) -> str:
     outer, n, inner = _sizes(layer, 1, 3)
     x = layer.net.reshape(layer.tensor(0, outer * n * inner), outer, n, inner)
-    return _total(layer, layer.net.add(ops.Permute((0, 2, 1)), x), _type(layer, 0))
+    return layer.net.flat(total(layer.net, layer.net.add(ops.Permute((0, 2, 1)), x), _type(layer, 0)))
 
 
 def _largest(layer: Layer) -> str:

@@ -100,15 +100,22 @@ class Layer:
             )
         return held(list(self.weights[name]), array.type, array.at), array.type
 
-    def table(self, a: str, frac: int, key: str = "") -> str:
-        """Each element through the probe ``key``: evaluated by the project's C++ at every integer that can occur."""
+    def table(self, a: str, kind: ApType, frac: int, key: str = "") -> str:
+        """Each element through a probe: evaluated by the project's C++ at every integer that can occur.
+
+        Args:
+            a: the tensor.
+            kind: the type that the probe takes; the tensor's values are among its values.
+            frac: fraction length of what the probe gives.
+            key: which probe of the call.
+        """
         t = self.net.known[a]
-        lo, hi = min(t.lo.flat), max(t.hi.flat)
+        lo, hi, shift = min(t.lo.flat), max(t.hi.flat), kind.frac - t.frac
         if hi - lo >= MAX_TABLE:
             raise refused(
                 self.call.at, f"{self.call.function} would be a table of {hi - lo + 1} entries: {MAX_TABLE} at most"
             )
-        return self.tabulate(a, lambda x: self.asked(x, key), frac)
+        return self.tabulate(a, lambda x: self.asked(x << shift, key), frac)
 
     def tabulate(self, a: str, f: Callable[[NDArray[np.int64]], NDArray[np.int64]], frac: int) -> str:
         """Each element through a function of its integer."""

@@ -118,11 +118,11 @@ def _by_products(net: Net, x: str, s: Sum, w: Ints, w_frac: int, bias: tuple[Int
 
 
 def summed(net: Net, products: str, choose: Ints, source: list[int], bias: tuple[Ints, int], s: Sum) -> str:
-    """Products that are in the accumulator's type already, added in the order of the program.
+    """Terms added in the order of the program; the sum is cast at each step, the terms are as they are.
 
     Args:
         net: the graph.
-        products: tensor whose last axis holds the products.
+        products: tensor whose last axis holds the terms.
         choose: 0 or 1 ``(products, n_out)``.
         source: of each product the input that it belongs to.
         bias: integers and their fraction length.
@@ -133,7 +133,7 @@ def summed(net: Net, products: str, choose: Ints, source: list[int], bias: tuple
     lift, b = 2 ** (frac - t.frac), bias[0] * 2 ** (frac - bias[1])
     lo, hi = (z.reshape(-1, t.shape[-1]) for z in (t.lo, t.hi))
     terms = (lo.min(axis=0)[:, None] * choose * lift, hi.max(axis=0)[:, None] * choose * lift)
-    if s.accum.wraps or _inside(terms, b, frac, s.accum):
+    if frac <= s.accum.frac and (s.accum.wraps or _inside(terms, b, frac, s.accum)):
         return net.cast(net.affine(products, choose * lift, b, frac - t.frac), s.accum)
     if s.order is None:
         raise refused(
@@ -142,7 +142,7 @@ def summed(net: Net, products: str, choose: Ints, source: list[int], bias: tuple
     steps = [i for i in s.order if i in set(source)]
     if len(steps) > MAX_STEPS:
         raise refused(
-            net.at, f"{net.label}: the accumulator {s.accum} can saturate in any of {len(steps)} steps, too many"
+            net.at, f"{net.label}: the accumulator {s.accum} rounds or saturates in any of {len(steps)} steps, too many"
         )
     total = ""
     for i in steps:
@@ -162,3 +162,11 @@ def resource_order(n: int, reuse: int) -> Sequence[int] | None:
     if reuse > n:
         return range(n) if reuse % n == 0 else None
     return sorted(range(n), key=lambda i: (i % reuse, i)) if n % reuse == 0 else None
+
+
+def total(net: Net, a: str, accum: ApType) -> str:
+    """The sum over the last axis, which becomes 1, of an accumulator that starts at zero."""
+    n = net.known[a].shape[-1]
+    none = np.zeros(1, dtype=object)
+    s = Sum(np.zeros((0, 1), dtype=object), 0, none, accum, latency_order(n))
+    return summed(net, a, np.ones((n, 1), dtype=object), list(range(n)), (none, 0), s)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.importers.hls4ml_project.layer import Layer, Probe, Rule
-from trigger_ml.importers.hls4ml_project.linear import Sum, latency_order, summed
+from trigger_ml.fixed import Rounding
+from trigger_ml.importers.hls4ml_project.ap_types import ApType
+from trigger_ml.importers.hls4ml_project.layer import MAX_TABLE, Layer, Probe, Rule
+from trigger_ml.importers.hls4ml_project.linear import total
 from trigger_ml.importers.hls4ml_project.program import Config
 from trigger_ml.importers.hls4ml_project.tokens import refused, text_of
 from trigger_ml.ir import ops
@@ -50,13 +54,7 @@ def _dot1d(layer: Layer) -> str:
     if config.alias("product", "mult") != "mult":
         raise refused(layer.call.at, f"the product {config.alias('product', '')} of two inputs is not understood")
     product = layer.net.add(ops.Mul(), layer.tensor(0, n), layer.tensor(1, n))
-    product = layer.net.cast(product, accum)
-    zero = (np.zeros(1, dtype=object), 0)
-    empty = np.zeros((0, 1), dtype=object)
-    s = Sum(empty, 0, zero[0], accum, latency_order(n))
-    if accum.wraps:
-        return layer.net.cast(layer.net.add(ops.Reduce("sum", 0), product), accum)
-    return summed(layer.net, product, np.ones((n, 1), dtype=object), list(range(n)), zero, s)
+    return layer.net.flat(total(layer.net, layer.net.cast(product, accum), accum))
 
 
 def _concatenate(dimensions: int) -> Rule:
@@ -177,29 +175,32 @@ def _lengths(config: Config, at: NDArray[np.int64]) -> NDArray[np.int64]:
 def _mean(layer: Layer, config: Config, x: str, at: NDArray[np.int64]) -> str:
     """Sums in the accumulator, and the C++'s own division of them as tables."""
     net, accum, kind = layer.net, config.type("accum_t"), layer.kind(1)
-    positions, window, channels = at.shape
-    wide = net.reshape(gather(layer, x, at), *at.shape)
-    if net.known[wide].frac > accum.frac:
-        raise refused(
-            layer.call.at, f"{config.name}: the accumulator {accum} rounds each step of a mean, in a way not understood"
-        )
-    # Every partial sum lies in the interval that zero and all elements span.
-    t = net.known[wide]
-    lift = 2 ** (accum.frac - t.frac)
-    low, high = np.minimum(t.lo, 0).sum(axis=1) * lift, np.maximum(t.hi, 0).sum(axis=1) * lift
-    if not accum.wraps and (np.any(low < accum.lo) or np.any(high > accum.hi)):
-        raise refused(layer.call.at, f"{config.name}: the accumulator {accum} of a mean can saturate")
-    total = net.cast(net.add(ops.Reduce("sum", 1), wide), accum, keep_grid=True)
+    channels = at.shape[-1]
+    wide = net.add(ops.Permute((0, 2, 1)), net.reshape(gather(layer, x, at), *at.shape))
+    sums = total(net, wide, accum)
     lengths = _lengths(config, at)
     parts, order = [], []
     for length in sorted(set(lengths.tolist())):
         where = np.flatnonzero(lengths == length)
         index = (where[:, None] * channels + np.arange(channels)).ravel()
-        parts.append(layer.table(net.take(total, index), kind.frac, f"mean{length}"))
+        parts.append(_divided(layer, net.take(sums, index), accum, kind, int(length)))
         order.append(index)
     if len(parts) == 1:
         return parts[0]
     return net.take(net.add(ops.Concat(0), *parts), np.argsort(np.concatenate(order)))
+
+
+def _divided(layer: Layer, a: str, accum: ApType, kind: ApType, length: int) -> str:
+    """A sum over a count: a table, or beyond its reach, where the count is a power of two, a shift.
+
+    ``ap_fixed`` by an integer keeps the fraction bits and rounds toward zero (``ap_fixed_base.h``, ``operator/``).
+    """
+    t = layer.net.known[a]
+    if max(t.hi.flat) - min(t.lo.flat) < MAX_TABLE or length & (length - 1):
+        return layer.table(a, accum, kind.frac, f"mean{length}")
+    n = layer.net.size(a)
+    quotient = layer.net.flat(layer.net.affine(layer.net.reshape(a, n, 1), [[1]], [0], length.bit_length() - 1))
+    return layer.net.cast(quotient, replace(accum, rounding=Rounding.TRN_ZERO))
 
 
 def _mean_probes(layer: Layer, dimensions: int, everything: bool) -> dict[str, Probe]:
