@@ -15,7 +15,7 @@ from trigger_ml.fixed import Overflow, Rounding
 ROUNDINGS = [f"AP_{r}" for r in Rounding]
 OVERFLOWS = [f"AP_{o}" for o in Overflow]
 
-KINDS = ("mlp", "residual", "conv1d", "conv2d", "tables", "dot")
+KINDS = ("mlp", "residual", "conv1d", "conv2d", "tables", "wide", "dot")
 
 
 class Draw:
@@ -229,6 +229,16 @@ class Draw:
         for name in self.rng.permutation([*names, "hard_tanh", "softmax", "PReLU", "ELU"])[:3]:
             a = self._activation(a, str(name))
 
+    def _wide(self) -> None:
+        """Activations of numbers that have too many values for a table."""
+        a = self._input(3)
+        self.settings[a]["Precision"]["result"] = "fixed<24,7>"
+        names = ["tanh", "sigmoid", "softplus", "softsign", "LeakyReLU", "ELU", "PReLU", "softmax"]
+        for name in self.rng.permutation(names)[:2]:
+            a = self._dense(a, 3)
+            self.settings[a]["Precision"] |= {"result": "fixed<30,8>", "accum": "fixed<34,12>"}
+            a = self._activation(a, str(name))
+
     def _dot(self) -> None:
         x = self._input(5)
         a = self._activation(self._dense(x, 3))
@@ -252,4 +262,32 @@ def write(draw: Draw, folder: Path, backend: str = "Vitis", **options: Any) -> P
         config["HLSConfig"] = {"Model": default, "LayerName": draw.settings}
         model = ModelGraph.from_layer_list(config, draw.layers, draw.inputs, [draw.layers[-1]["name"]])
         model.write()
+    return folder
+
+
+def write_keras(folder: Path, granularity: str, precision: str) -> Path:
+    """A Keras model of convolution, normalization, mean, two activations, a sum and softmax, converted by hls4ml."""
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        import hls4ml
+        import keras
+
+        keras.utils.set_random_seed(1)
+        layers = keras.layers
+        image = keras.Input((8, 6, 1))
+        x = layers.Conv2D(3, 3, strides=2, padding="same", activation="relu")(image)
+        x = layers.Flatten()(layers.AveragePooling2D(2)(layers.BatchNormalization()(x)))
+        x = layers.Dense(6, activation="tanh")(x)
+        x = layers.Add()([x, layers.Dense(6, activation="elu")(x)])
+        model = keras.Model(image, layers.Dense(3, activation="softmax")(x))
+        config = hls4ml.utils.config_from_keras_model(
+            model, granularity=granularity, backend="Vitis", default_precision=precision
+        )
+        hls4ml.converters.convert_from_keras_model(
+            model, hls_config=config, output_dir=str(folder), backend="Vitis", io_type="io_parallel"
+        ).write()
     return folder

@@ -46,7 +46,7 @@ def deployed(folder: Path, files: dict[str, str] | None = None) -> Path:
 
 
 @pytest.mark.needs_hls
-@pytest.mark.parametrize(("kind", "seed"), [("conv2d", 7), ("residual", 1), ("tables", 2)])
+@pytest.mark.parametrize(("kind", "seed"), [("conv2d", 7), ("residual", 1), ("wide", 2)])
 def test_a_random_project_comes_back(kind: str, seed: int, tmp_path: Path) -> None:
     folder = models.write(models.Draw(seed, kind), tmp_path / "net", ["Vitis", "Vivado"][seed % 2])
     before = digest_path(folder)
@@ -75,6 +75,17 @@ def test_accumulators_that_saturate_come_back_or_are_refused(seed: int, tmp_path
         hls4ml_project.read(folder, 2000, seed)
     except ImportRefused as refusal:
         assert "saturate" in str(refusal)  # noqa: PT017
+
+
+@pytest.mark.slow
+@pytest.mark.needs_hls
+@pytest.mark.needs_train
+@pytest.mark.parametrize(("granularity", "precision"), [("name", "fixed<16,6>"), ("model", "fixed<14,5,RND,SAT>")])
+def test_a_keras_model_with_the_precisions_of_hls4ml_comes_back(
+    granularity: str, precision: str, tmp_path: Path
+) -> None:
+    folder = models.write_keras(tmp_path / "net", granularity, precision)
+    hls4ml_project.read(folder, 1000, 3)
 
 
 def same_integers(graph: Graph, folder: Path, seed: int) -> bool:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.importers.hls4ml_project.ap_types import ApType
-from trigger_ml.importers.hls4ml_project.layer import Layer, Probe, Rule
+from trigger_ml.fixed import Overflow, Rounding
+from trigger_ml.importers.hls4ml_project.ap_types import ApType, held
+from trigger_ml.importers.hls4ml_project.layer import MAX_TABLE, Layer, Probe, Rule
 from trigger_ml.importers.hls4ml_project.program import Config
 from trigger_ml.importers.hls4ml_project.tokens import refused
 from trigger_ml.ir import ops
+
+Wide = Callable[[Layer, str], str]
 
 
 def _size(layer: Layer) -> int:
@@ -26,20 +33,20 @@ def _relu(layer: Layer) -> str:
 
 def _prelu(layer: Layer) -> str:
     """``x`` above zero, ``alpha x`` below, each cast on its own; casts keep zero, so the two can be added."""
-    n, to = _size(layer), layer.kind(2)
-    x = layer.tensor(0, n)
+    n = _size(layer)
     alpha, kind = layer.numbers(1, n)
-    above = layer.net.relu(x)
-    below = layer.net.add(ops.Add(subtract=True), x, above)
-    below = layer.net.affine(below, np.diag(alpha), np.zeros(n, dtype=object), kind.frac)
-    return layer.net.add(ops.Add(), layer.net.cast(above, to), layer.net.cast(below, to))
+    return _two_slopes(layer, layer.tensor(0, n), alpha, kind)
 
 
 def _elementwise(output: int = 1) -> Rule:
     """A function of each element alone: the C++ is run at every integer of the input."""
 
     def lower(layer: Layer) -> str:
-        return layer.table(layer.tensor(0, _size(layer)), layer.kind(0), layer.kind(output).frac)
+        x, name = layer.tensor(0, _size(layer)), layer.call.function.rpartition("::")[2]
+        t = layer.net.known[x]
+        if max(t.hi.flat) - min(t.lo.flat) >= MAX_TABLE and name in WIDE:
+            return WIDE[name](layer, x)
+        return layer.table(x, layer.kind(0), layer.kind(output).frac)
 
     def probes(layer: Layer) -> dict[str, Probe]:
         n = _size(layer)
@@ -56,6 +63,67 @@ def _elementwise(output: int = 1) -> Rule:
         return {"": Probe(body, layer.call.function)}
 
     return Rule(lower, output, probes)
+
+
+# -- inputs that are too wide for a table ------------------------------------------------------------------------------
+
+
+def _index(layer: Layer, a: str, integer: int, bits: int) -> str:
+    """What ``table[int(x * size / span)]`` looks at: rounded toward zero, held at the table's ends."""
+    size = layer.config.number("table_size")
+    t = layer.net.known[a]
+    largest = max(-min(t.lo.flat), max(t.hi.flat)) * size
+    if size & (size - 1) or size < 16 or largest >> (t.frac + integer) >= 1 << 30:
+        raise refused(layer.call.at, f"{layer.call.function} has {size} entries on a span that {layer.kind(0)} exceeds")
+    return layer.net.cast(a, ApType(True, bits, integer, Rounding.TRN_ZERO, Overflow.SAT))
+
+
+def _bounded(integer: int) -> Wide:
+    """A function that is constant beyond ``2**(integer-1)`` on either side, and between the steps of its table."""
+
+    def lower(layer: Layer, x: str) -> str:
+        bits = layer.config.number("table_size").bit_length() - 1
+        return layer.table(_index(layer, x, integer, bits), layer.kind(0), layer.kind(1).frac)
+
+    return lower
+
+
+def _exponential(layer: Layer, x: str) -> str:
+    """``elu``: the number itself above zero, a table of -8...0 below; the cast of a zero is zero."""
+    output = len(layer.call.arguments) - 1
+    to, above = layer.kind(output), layer.net.relu(x)
+    below = layer.net.add(ops.Add(subtract=True), x, above)
+    bits = layer.config.number("table_size").bit_length()
+    below = layer.table(_index(layer, below, 4, bits), layer.kind(0), to.frac)
+    return layer.net.add(ops.Add(), layer.net.cast(above, to), below)
+
+
+def _leaky(layer: Layer, x: str) -> str:
+    """``leaky_relu``: as ``prelu`` with one slope, a literal in the type of the second template argument."""
+    program, call = layer.program, layer.call
+    kind, slope = program.type_of(call.template[1], call.at), program.read_value(list(call.arguments[1]))
+    if isinstance(slope, str):
+        raise refused(call.at, f"the slope {slope} of {call.function} is no number")
+    alpha = held([Fraction(slope)], kind, call.at)
+    return _two_slopes(layer, x, np.resize(alpha, layer.net.size(x)).astype(object), kind)
+
+
+def _two_slopes(layer: Layer, x: str, alpha: NDArray[Any], kind: ApType) -> str:
+    to, above = layer.kind(2), layer.net.relu(x)
+    below = layer.net.add(ops.Add(subtract=True), x, above)
+    below = layer.net.affine(below, np.diag(alpha), np.zeros(len(alpha), dtype=object), kind.frac)
+    return layer.net.add(ops.Add(), layer.net.cast(above, to), layer.net.cast(below, to))
+
+
+WIDE: dict[str, Wide] = {
+    "sigmoid": _bounded(4),
+    "softplus": _bounded(4),
+    "softsign": _bounded(4),
+    "tanh": _bounded(3),
+    "elu": _exponential,
+    "leaky_relu": _leaky,
+}
+"""How a function is read whose input has more values than a table may have."""
 
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
@@ -85,9 +153,9 @@ def _slice(layer: Layer, config: Config, x: str, n: int) -> str:
         top = net.add(ops.Reduce("max", 0), x)
         x = net.cast(net.add(ops.Add(subtract=True), net.take(top, all_), x), index)
     accum, inverse = config.type("accum_t"), config.type("inv_inp_t")
-    powers = _looked_up(layer, net.cast(x, index, keep_grid=True), index, "exp")
+    powers = _looked_up(layer, net.cast(x, index), index, "exp")
     powers = net.cast(powers, accum)
-    total = net.cast(_tree(layer, powers, accum), inverse, keep_grid=True)
+    total = net.cast(_tree(layer, powers, accum), inverse)
     over = _looked_up(layer, total, inverse, "inv")
     return net.add(ops.Mul(), powers, net.take(over, all_))
 
@@ -100,10 +168,13 @@ def _looked_up(layer: Layer, a: str, index: ApType, key: str) -> str:
         raise refused(layer.call.at, f"a table of {size} entries is indexed by {index}, which is not understood")
     entries = layer.asked(np.arange(size, dtype=np.int64), key)
 
-    def value(x: NDArray[np.int64]) -> NDArray[np.int64]:
-        return entries[(x & ((1 << index.width) - 1)) >> (index.width - bits)]
+    top = layer.net.cast(a, ApType(index.signed, bits, index.integer))
+    grid = layer.net.known[top].frac - (bits - index.integer)  # a cast that does nothing leaves a coarser grid
 
-    return layer.tabulate(a, value, layer.config.type(f"{key}_table_t").frac)
+    def value(x: NDArray[np.int64]) -> NDArray[np.int64]:
+        return entries[(x << max(-grid, 0)) & (size - 1)]
+
+    return layer.tabulate(top, value, layer.config.type(f"{key}_table_t").frac)
 
 
 def _tree(layer: Layer, a: str, accum: ApType) -> str:
