@@ -190,6 +190,9 @@ def test_a_project_that_does_not_compile_or_stops_is_refused(tmp_path: Path) -> 
     file.write_text(good.replace("acc += mult[i_acc];", "acc += mult[i_acc]; exit(3);"))
     with pytest.raises(ImportRefused, match="own C\\+\\+ stopped"):
         hls4ml_project.read(tmp_path, 10, 0)
+    file.write_text(good.replace("acc += mult[i_acc];", "acc += mult[i_acc]; exit(0);"))
+    with pytest.raises(ImportRefused, match="ended before it had answered"):
+        hls4ml_project.read(tmp_path, 10, 0)
 
 
 def test_without_a_compiler_the_hand_written_project_is_read(tmp_path: Path) -> None:

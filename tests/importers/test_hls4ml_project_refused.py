@@ -21,6 +21,9 @@ void emulator(input_t x[6], result_t y[1]) {
 }
 """
 
+MACROS = "".join(f"#define {'a' * k} {'a' * (k + 1)} {'a' * (k + 1)}\n" for k in range(1, 40))
+DOUBLING = "".join(f"static const int c{k} = c{k + 1} + c{k + 1};\n" for k in range(25)) + "static const int c25 = 0;\n"
+
 TOP, DEFINES, PARAMETERS = "emulator.cpp", "defines.h", "parameters.h"
 
 MALFORMED = {
@@ -127,6 +130,25 @@ MALFORMED = {
     "text among numbers": ("weights/b2.h", "b2[4] = {", "b2[4] = {zero, ", "'zero' stands among an array's numbers"),
     "huge array": ("weights/b2.h", "b2[4];", "b2[999999999];", "b2 has 999999999 elements"),
     "half a file": (TOP, "} // namespace emulator_v0", "", "the namespace emulator_v0 is not closed"),
+    "macros without end": (
+        DEFINES,
+        "#define N_INPUT_1_1 6",
+        f"{MACROS}#define N_INPUT_1_1 a",
+        "too large|nest more than",
+    ),
+    "constants without end": (
+        DEFINES,
+        "static const int N_LAYER_2 = 4;",
+        f"{DOUBLING}static const int N_LAYER_2 = c0;",
+        "without end",
+    ),
+    "large number": (PARAMETERS, "n_in = N_INPUT_1_1", "n_in = 99999999999", "beyond 32 bits"),
+    "larger number": (
+        PARAMETERS,
+        "n_in = N_INPUT_1_1",
+        "n_in = 9999999999999999999999999999999 * 9999999999999999999999999999999999",
+        "beyond 200 bits",
+    ),
     "no top": (TOP, '#include "parameters.h"', "", "one source has to include parameters.h"),
 }
 
@@ -159,6 +181,10 @@ def test_links_and_large_files_are_refused(tmp_path: Path, monkeypatch: pytest.M
     (folder / "NN" / "passwd.txt").symlink_to("/etc/passwd")
     with pytest.raises(ImportRefused, match="is a link"):
         text.lowered(folder)
+    (tmp_path / "behind").mkdir()
+    (tmp_path / "behind" / "firmware").symlink_to(text.put(text.project(), tmp_path / "elsewhere") / "NN")
+    with pytest.raises(ImportRefused, match="firmware is a link"):
+        text.lowered(tmp_path / "behind")
     folder = text.put(text.project(), tmp_path / "large")
     monkeypatch.setattr(source, "MAX_FILE", 1000)
     with pytest.raises(ImportRefused, match="too large"):

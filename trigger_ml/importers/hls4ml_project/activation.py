@@ -109,6 +109,8 @@ def _leaky(layer: Layer, x: str) -> str:
 
 
 def _two_slopes(layer: Layer, x: str, alpha: NDArray[Any], kind: ApType) -> str:
+    if len(alpha) > 4096:
+        raise refused(layer.call.at, f"{layer.call.function} has {len(alpha)} slopes, 4096 at most")
     to, above = layer.kind(2), layer.net.relu(x)
     below = layer.net.add(ops.Add(subtract=True), x, above)
     below = layer.net.affine(below, np.diag(alpha), np.zeros(len(alpha), dtype=object), kind.frac)

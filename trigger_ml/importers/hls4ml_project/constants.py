@@ -13,6 +13,7 @@ from trigger_ml.importers.hls4ml_project.tokens import Cursor, Token, refused, s
 
 Value = int | Fraction | str
 MAX_DEPTH = 64
+MAX_STEPS = 10_000
 AP = {"ap_fixed": True, "ap_ufixed": False, "ap_int": True, "ap_uint": False}
 SATURATION_BITS = {"AP_SAT": 0, "AP_SAT_ZERO": 1, "AP_SAT_SYM": 2, "AP_WRAP": 3, "AP_WRAP_SM": 4}
 """``ap_o_mode`` as a number: old versions of hls4ml print a mode in place of the number of saturated bits."""
@@ -53,12 +54,14 @@ class Scope:
         """Nothing is named yet."""
         self.types: dict[str, Type] = {}
         self.constants: dict[str, list[Token]] = {}
+        self._steps = 0
         self.members: dict[str, tuple[Token, str, dict[str, list[Token]], dict[str, Type], dict[str, str]]] = {}
 
     def value(self, tokens: Sequence[Token], members: Mapping[str, list[Token]] | None = None, depth: int = 0) -> Value:
         """A constant expression: an integer, a fraction, or one of hls4ml's words."""
-        if depth > MAX_DEPTH:
-            raise refused(tokens[0] if tokens else None, "constants refer to each other in a circle")
+        self._steps = self._steps + 1 if depth else 0
+        if depth > MAX_DEPTH or self._steps > MAX_STEPS:
+            raise refused(tokens[0] if tokens else None, "constants refer to each other in a circle, or without end")
         if not tokens:
             raise refused(None, "a constant has no value")
         cursor = Cursor(list(tokens))
@@ -97,6 +100,8 @@ class Scope:
             if sign.text in "/%" and right == 0:
                 raise refused(sign, "a division by zero")
             left = int(_LEVELS[level][sign.text](left, right))
+            if abs(left) >> 200:
+                raise refused(sign, "a constant is beyond 200 bits")
         return left
 
     def _unary(self, cursor: Cursor, members: Mapping[str, list[Token]], depth: int) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from trigger_ml.importers.hls4ml_project.linear import Ints, Sum, Window, accumu
 from trigger_ml.importers.hls4ml_project.net import rounded
 from trigger_ml.importers.hls4ml_project.program import Config
 from trigger_ml.importers.hls4ml_project.tokens import refused
+
+MAX_CHANNELS = 4096
 
 
 def _factors(layer: Layer, w: Ints, kind: ApType, product: str) -> tuple[Ints, int]:
@@ -75,10 +78,12 @@ def _normalize(layer: Layer) -> str:
     scale, frac = _factors(layer, scale, kind, config.alias("product", "mult"))
     scale, frac = rounded(scale, frac, kind)
     bias, bias_frac = rounded(bias, bias_kind.frac, bias_kind)
-    top = max(frac, bias_frac - layer.net.known[x].frac)
-    scale, bias = (np.resize(z, n_in).astype(object) for z in (scale, bias))
-    lifted = bias * 2 ** (top + layer.net.known[x].frac - bias_frac)
-    return layer.net.affine(x, np.diag(scale * 2 ** (top - frac)), lifted, top)
+    t = layer.net.known[x]
+    top = max(frac, bias_frac - t.frac)
+    if count > MAX_CHANNELS:
+        raise refused(layer.call.at, f"{config.name} has {count} scales, {MAX_CHANNELS} at most")
+    scale, bias = np.diag(scale * 2 ** (top - frac)), bias * 2 ** (top + t.frac - bias_frac)
+    return layer.net.flat(layer.net.affine(layer.net.reshape(x, n_in // count, count), scale, bias, top))
 
 
 # -- convolutions -----------------------------------------------------------------------------------------------------
@@ -127,9 +132,16 @@ def _conv(dimensions: int, depthwise: bool = False) -> Rule:
 def _convolved(layer: Layer, config: Config, dimensions: int, depthwise: bool, x: str) -> str:
     """A convolution's accumulators, flat."""
     window, n_filt, dilations = _window(config, dimensions)
-    channels, taps = window.shape[-1], int(np.prod(window.kernel))
-    if layer.net.size(x) != int(np.prod(window.shape)):
+    channels, taps = window.shape[-1], math.prod(window.kernel)
+    if layer.net.size(x) != math.prod(window.shape):
         raise refused(layer.call.at, f"{config.name} reads {window.shape}, its input has {layer.net.size(x)} elements")
+    if (
+        n_filt * math.prod(config.number(f"out_{a}") for a in ("height", "width")[2 - dimensions :])
+        != layer.array(1).size
+    ):
+        raise refused(
+            layer.call.at, f"{config.name} makes another number of elements than {layer.call.argument(1)} has"
+        )
     mult = layer.program.configs.get(f"{config.name}_mult", config)
     accum = config.type("accum_t")
     transposed, order = _strategy(layer, config, "conv_kernel", taps * channels)

@@ -21,6 +21,7 @@ from trigger_ml.importers.hls4ml_project.tokens import Cursor, Token, refused, t
 from trigger_ml.ir import ops
 
 MAX_FORMS = 200_000
+MAX_FRAC = 256
 PLAIN = (Rounding.TRN, Overflow.WRAP)
 
 
@@ -150,6 +151,8 @@ class _Reader:
             by = sign * int(number(shift.take()))
             cursor.want("(")
             form = self._settled(self._expression(cursor, depth + 1), token)
+            if abs(form.frac - by) > MAX_FRAC or abs(by) > MAX_FRAC:
+                raise refused(token, f"a shift by {by} bits")
             cursor.want(")")
             return replace(form, frac=form.frac - by)
         if token.kind == "number":

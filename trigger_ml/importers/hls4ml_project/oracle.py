@@ -17,7 +17,6 @@ from trigger_ml.importers.hls4ml_project.source import Source, ap_types
 
 COMPILE_S, RUN_S = 1200, 1200
 FLAGS = ("-std=c++17", "-O1", "-w", "-ffp-contract=off")
-MAX_MEMORY = 4 << 30
 
 _SOURCE = """\
 #include <cstddef>
@@ -116,26 +115,29 @@ class Oracle:
 
     def run(self, x: NDArray[np.int64]) -> NDArray[np.int64]:
         """Outputs ``(events, n_out)`` of inputs ``(events, n_in)``."""
-        return self._asked("run", x).reshape(len(x), self.n_out)
+        return self._asked("run", x, len(x) * self.n_out).reshape(len(x), self.n_out)
 
     def trace(self, x: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """Every array of the top function by name."""
         sizes = [n for _, n in self.traced]
-        flat = self._asked("trace", x).reshape(len(x), sum(sizes))
+        flat = self._asked("trace", x, len(x) * sum(sizes)).reshape(len(x), sum(sizes))
         parts = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
         return {name: part for (name, _), part in zip(self.traced, parts, strict=True)}
 
     def ask(self, call: Call, key: str, x: NDArray[np.int64]) -> NDArray[np.int64]:
         """What a probe says."""
-        return self._asked(f"probe{self.keys[id(call), key]}", x)
+        return self._asked(f"probe{self.keys[id(call), key]}", x, len(x))
 
-    def _asked(self, mode: str, x: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _asked(self, mode: str, x: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         source, result = self.program.with_suffix(".in"), self.program.with_suffix(".out")
+        result.unlink(missing_ok=True)
         x.astype("<i8").tofile(source)
         try:
             tools.run([self.program, mode, source, result], cwd=self.folder, timeout_s=RUN_S)
         except ToolFailed as error:
             raise ImportRefused(f"the project's own C++ stopped: {_short(error)}") from None
+        if not result.is_file() or result.stat().st_size != 8 * count:
+            raise ImportRefused("the project's own C++ ended before it had answered")
         return np.fromfile(result, "<i8").astype(np.int64)
 
 

@@ -27,6 +27,8 @@ class Config:
         value = self._value(name, default)
         if not isinstance(value, int):
             raise refused(self.at, f"{name} of {self.name} is {value}, not an integer")
+        if abs(value) >> 31:
+            raise refused(self.at, f"{name} of {self.name} is {value}, beyond 32 bits")
         return value
 
     def word(self, name: str, default: str) -> str:

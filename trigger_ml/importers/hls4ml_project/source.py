@@ -80,6 +80,8 @@ def copied(path: Path, to: Path) -> Source:
         raise ImportRefused(
             f"{path.name or path} holds no firmware/parameters.h and defines.h: it is no hls4ml project"
         )
+    if firmware.is_symlink():
+        raise ImportRefused(f"{firmware.name} is a link: give the project without links")
     folder, total, count = to / "firmware", 0, 0
     folder.mkdir(parents=True)
     for file in sorted(firmware.rglob("*")):

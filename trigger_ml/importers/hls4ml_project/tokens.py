@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from trigger_ml.errors import ImportRefused
 
-MAX_TOKENS = 20_000_000
+MAX_TOKENS = 10_000_000
 MAX_DEPTH = 32
 
 _TOKEN = re.compile(
@@ -93,8 +93,6 @@ class Preprocessor:
             elif all(live):
                 for token in line:
                     self._emit(token, frozenset())
-                if len(self._out) > MAX_TOKENS:
-                    raise refused(line[0], f"the project has more than {MAX_TOKENS} words: it is too large")
         if live:
             raise ImportRefused(f"{file}: an #if has no #endif")
 
@@ -102,7 +100,11 @@ class Preprocessor:
         body = self._macros.get(token.text) if token.kind == "name" and token.text not in inside else None
         if body is None:
             self._out.append(token)
+            if len(self._out) > MAX_TOKENS:
+                raise refused(token, f"the project has more than {MAX_TOKENS} words: it is too large")
             return
+        if len(inside) > MAX_DEPTH:
+            raise refused(token, f"macros nest more than {MAX_DEPTH} deep")
         for part in body:
             self._emit(Token(part.kind, part.text, token.file, token.line), inside | {token.text})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from trigger_ml.fixed import Rounding
 from trigger_ml.importers.hls4ml_project.ap_types import ApType
+from trigger_ml.importers.hls4ml_project.declarations import MAX_ELEMENTS
 from trigger_ml.importers.hls4ml_project.layer import MAX_TABLE, Layer, Probe, Rule
 from trigger_ml.importers.hls4ml_project.linear import total
 from trigger_ml.importers.hls4ml_project.program import Config
@@ -63,7 +65,7 @@ def _concatenate(dimensions: int) -> Rule:
         shapes = [tuple(config.number(f"n_elem{k}_{d}") for d in range(dimensions)) for k in (1, 2)]
         axis = config.number("axis", -1) if dimensions > 1 else 1
         axis = axis - 1 if axis > 0 else axis + dimensions
-        parts = [layer.net.reshape(layer.tensor(k, int(np.prod(s))), *s) for k, s in enumerate(shapes)]
+        parts = [layer.net.reshape(layer.tensor(k, math.prod(s)), *s) for k, s in enumerate(shapes)]
         if not 0 <= axis < dimensions:
             raise refused(layer.call.at, f"{config.name} joins along an axis that is not there")
         return layer.net.flat(layer.net.add(ops.Concat(axis), *parts))
@@ -93,8 +95,11 @@ def _zeropad(dimensions: int) -> Rule:
         padding = [(config.number(f"pad_{b}"), config.number(f"pad_{e}")) for b, e in (sides[a] for a in axes)]
         if min(min(p) for p in padding) < 0 or min(shape) < 1:
             raise refused(layer.call.at, f"{config.name} pads {shape} by {padding}")
-        x = layer.tensor(0, int(np.prod(shape)))
-        return gather(layer, x, pad(np.arange(1, np.prod(shape) + 1).reshape(shape), padding) - 1)
+        x = layer.tensor(0, math.prod(shape))
+        padded = [n + sum(p) for n, p in zip(shape, padding, strict=False)]
+        if math.prod(padded) * shape[-1] != layer.array(1).size:
+            raise refused(layer.call.at, f"{config.name} pads to {padded}, {layer.call.argument(1)} has another size")
+        return gather(layer, x, pad(np.arange(1, math.prod(shape) + 1).reshape(shape), padding) - 1)
 
     return Rule(lower)
 
@@ -107,7 +112,7 @@ def _transpose(layer: Layer) -> str:
     shape, perm = ([int(v) for v in a.values or ()] for a in names.values() if a is not None)
     if sorted(perm) != list(range(len(shape))) or min(shape, default=0) < 1:
         raise refused(layer.call.at, f"{config.name} permutes {shape} by {perm}")
-    x = layer.tensor(0, int(np.prod(shape)))
+    x = layer.tensor(0, math.prod(shape))
     return layer.net.flat(layer.net.add(ops.Permute(tuple(perm)), layer.net.reshape(x, *shape)))
 
 
@@ -122,15 +127,15 @@ def _pool_windows(config: Config, dimensions: int, everything: bool) -> NDArray[
     else:
         shape = (config.number("in_height"), config.number("in_width"), channels)
     keys = (("height", "top", "bottom"), ("width", "left", "right"))[2 - dimensions :]
-    if min(shape) < 1:
+    if min(shape) < 1 or math.prod(shape) > MAX_ELEMENTS:
         raise refused(config.at, f"{config.name} pools a tensor of shape {shape}")
-    numbers = np.arange(1, np.prod(shape) + 1).reshape(shape)
+    numbers = np.arange(1, math.prod(shape) + 1).reshape(shape)
     if everything:
         return numbers.reshape(1, -1, channels) - 1
     size = [config.number(f"pool_{a}") for a, _, _ in keys]
     strides = [config.number(f"stride_{a}") for a, _, _ in keys]
     padding = [(config.number(f"pad_{b}", 0), config.number(f"pad_{e}", 0)) for _, b, e in keys]
-    if min(*size, *strides) < 1 or min(min(p) for p in padding) < 0:
+    if min(*size, *strides) < 1 or any(not 0 <= q < k for p, k in zip(padding, size, strict=True) for q in p):
         raise refused(config.at, f"{config.name} has windows {size}, strides {strides}, padding {padding}")
     if any(n + sum(p) < k for n, p, k in zip(shape, padding, size, strict=False)):
         raise refused(config.at, f"{config.name} has windows {size} larger than its input {shape}")
