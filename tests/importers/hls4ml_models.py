@@ -47,10 +47,11 @@ class Draw:
     def _pick(self, choices: Any) -> Any:
         return choices[int(self.rng.integers(len(choices)))]
 
-    def _type(self, widest: int = 10, modes: float = 0.6) -> str:
-        width = self._int(2, widest)
-        integer = self._int(-1, width + 1)
-        text = f"{self._pick(['fixed', 'fixed', 'ufixed'])}<{width},{integer}"
+    def _type(self, widest: int = 12, modes: float = 0.6) -> str:
+        """Mostly wide enough that something arrives at the output."""
+        width = self._int(6, widest) if self._chance(0.85) else self._int(2, widest)
+        integer = self._int(3, 6) if self._chance(0.85) else self._int(-1, width + 1)
+        text = f"{self._pick(['fixed', 'fixed', 'fixed', 'ufixed'])}<{width},{integer}"
         if self._chance(modes):
             text += f",{self._pick(ROUNDINGS)[3:]},{self._pick(OVERFLOWS)[3:]}"
         return text + ">"
@@ -70,8 +71,8 @@ class Draw:
     def add(self, kind: str, inputs: list[str], shape: tuple[int, ...], **attributes: Any) -> str:
         name = f"l{len(self.layers)}_{kind.lower()}"
         self.layers.append({"class_name": kind, "name": name, "inputs": inputs, **attributes})
-        precision = {"result": self._type(), "accum": self._accum(), "weight": self._type(6, 0.3)}
-        precision |= {"bias": self._type(7, 0.3), "scale": self._type(6, 0.3), "table": self._type(12, 0.3)}
+        precision = {"result": self._type(), "accum": self._accum(), "weight": self._type(8, 0.3)}
+        precision |= {"bias": self._type(8, 0.3), "scale": self._type(8, 0.3), "table": self._type(12, 0.3)}
         self.settings[name] = {"Precision": precision, "Strategy": "latency", "ReuseFactor": 1}
         self.shapes[name] = shape
         return name

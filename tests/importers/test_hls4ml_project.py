@@ -17,6 +17,7 @@ from trigger_ml.backends import hls4ml as engine
 from trigger_ml.errors import ImportRefused, Mismatch
 from trigger_ml.fuzz import random_events, random_graph
 from trigger_ml.importers import hls4ml_project
+from trigger_ml.importers.hls4ml_project import reading
 from trigger_ml.importers.hls4ml_project.ap_types import ApType
 from trigger_ml.importers.hls4ml_project.linear import resource_order
 from trigger_ml.ir import ops
@@ -46,7 +47,7 @@ def deployed(folder: Path, files: dict[str, str] | None = None) -> Path:
 
 
 @pytest.mark.needs_hls
-@pytest.mark.parametrize(("kind", "seed"), [("conv2d", 7), ("residual", 1), ("wide", 2)])
+@pytest.mark.parametrize(("kind", "seed"), [("conv2d", 0), ("residual", 0), ("wide", 0)])
 def test_a_random_project_comes_back(kind: str, seed: int, tmp_path: Path) -> None:
     folder = models.write(models.Draw(seed, kind), tmp_path / "net", ["Vitis", "Vivado"][seed % 2])
     before = digest_path(folder)
@@ -55,6 +56,8 @@ def test_a_random_project_comes_back(kind: str, seed: int, tmp_path: Path) -> No
     assert imported.events == 1000
     assert "the project's own C++" in imported.oracle
     assert digest_path(folder) == before
+    outputs = interpret(imported.graph, reading.vectors(imported.graph, 500, seed)).values()
+    assert max(len(np.unique(y, axis=0)) for y in outputs) > 20  # an equality of constants would show nothing
 
 
 @pytest.mark.slow

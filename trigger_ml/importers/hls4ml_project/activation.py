@@ -16,6 +16,8 @@ from trigger_ml.importers.hls4ml_project.program import Config
 from trigger_ml.importers.hls4ml_project.tokens import refused
 from trigger_ml.ir import ops
 
+MAX_SLOPES = 4096
+
 Wide = Callable[[Layer, str], str]
 
 
@@ -109,8 +111,8 @@ def _leaky(layer: Layer, x: str) -> str:
 
 
 def _two_slopes(layer: Layer, x: str, alpha: NDArray[Any], kind: ApType) -> str:
-    if len(alpha) > 4096:
-        raise refused(layer.call.at, f"{layer.call.function} has {len(alpha)} slopes, 4096 at most")
+    if len(alpha) > MAX_SLOPES:
+        raise refused(layer.call.at, f"{layer.call.function} has {len(alpha)} slopes, {MAX_SLOPES} at most")
     to, above = layer.kind(2), layer.net.relu(x)
     below = layer.net.add(ops.Add(subtract=True), x, above)
     below = layer.net.affine(below, np.diag(alpha), np.zeros(len(alpha), dtype=object), kind.frac)
@@ -224,7 +226,7 @@ ELEMENTWISE = (
 ACTIVATIONS: dict[str, Rule] = {
     "linear": Rule(_linear),
     "relu": Rule(_relu),
-    "prelu": Rule(_prelu, output=2, cast=False),
+    "prelu": Rule(_prelu, output=2),
     "leaky_relu": _elementwise(2),
     "thresholded_relu": _elementwise(2),
     "elu": _elementwise(2),

@@ -146,10 +146,8 @@ class Rule:
         lower: adds its nodes; gives the node of the result.
         output: which argument is written.
         probes: tables that it needs from the project's C++.
-        cast: whether the result is cast into the output array's type here.
     """
 
     lower: Lower
     output: int = 1
     probes: Probes | None = None
-    cast: bool = True

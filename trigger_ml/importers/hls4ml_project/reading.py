@@ -190,8 +190,7 @@ def lowered(program: Program, weights: Weights, tables: Tables | None) -> Lowere
             raise refused(call.at, f"{target.name} is written twice")
         net.layer(target.name, call.at)
         to = layer.kind(rule.output)
-        node = net.flat(rule.lower(layer))
-        node = net.cast(node, to) if rule.cast else node
+        node = net.cast(net.flat(rule.lower(layer)), to)
         if net.size(node) != target.size:
             raise refused(
                 call.at, f"{call.function} fills {net.size(node)} elements of {target.name}, which has {target.size}"
