@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,15 @@ def test_a_missing_second_simulator_is_left_out_and_the_report_says_why(
     made = pipeline.run(where, quiet(), tmp_path / "out", frozen=True)
     assert {"engine": "icarus", "reason": "iverilog is not installed: apt-get install iverilog"} in made["skipped"]
     assert [row["engine"] for row in made["agreement"]] == ["onnx"]
+
+
+def test_what_is_left_out_is_said_in_full(tmp_path: Path) -> None:
+    """``[engines]`` was taken for markup."""
+    from trigger_ml.workspace import open_run
+
+    console = Console(file=StringIO(), width=200)
+    pipeline._wanted(open_run(model(tmp_path / "m"), tmp_path / "out", console))
+    assert "hls4ml is left out: [engines] hls4ml is 0 in the spec" in console.file.getvalue()
 
 
 def test_checkpoints_of_another_program_are_forgotten(tmp_path: Path) -> None:

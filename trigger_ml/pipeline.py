@@ -286,7 +286,7 @@ def _wanted(ws: Workspace) -> list[Kind]:
         if why is None:
             kinds.append(kind)
         else:
-            ws.console.print(f"[yellow]{kind.name} is left out: {why}[/yellow]", highlight=False)
+            ws.console.print(f"{kind.name} is left out: {why}", style="yellow", markup=False, highlight=False)
     return kinds
 
 
