@@ -266,11 +266,7 @@ def test_a_bundle_takes_the_plugin_along_and_verifies_it(tmp_path, monkeypatch, 
     checks = {c["what"]: c["remark"] for c in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["CMSSW plug-in, g++ of what is inside"] == "0 of 2000 events differ"
     assert "are the same bytes" in checks["cmssw, built again"]
-<<<<<<< HEAD
     assert checks["digests"].endswith("parts show the graph's")
     assert {"firmware/cmssw/model.h", "firmware/cmssw/model_types.h"} <= {
         n for n in names if verify.SHOWS_DIGEST.fullmatch(n)
     }
-=======
-    assert checks["digests"].startswith("6 parts show")  # model.h, model_types.h and two EMP files among them
->>>>>>> boards

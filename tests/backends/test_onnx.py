@@ -87,12 +87,12 @@ def test_every_node_can_be_asked_for(tmp_path: Path) -> None:
 
 def test_no_constant_is_left_unused() -> None:
     """ONNX Runtime warned of one at every start."""
-    from trigger_ml.backends.onnx_graph.writer import Writer
+    from trigger_ml.backends.onnx_graph.model import model as written
 
     onnx = pytest.importorskip("onnx")
     graphs = [random_graph(seed) for seed in range(20)] + [make() for make in bench.OWN.values()]
     for graph in graphs:
-        model = onnx.load_from_string(Writer(graph, integer_input=False).model())
+        model = onnx.load_from_string(written(graph, integer_input=False).content)
         used = {name for node in model.graph.node for name in node.input}
         assert {t.name for t in model.graph.initializer} <= used
 

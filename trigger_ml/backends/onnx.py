@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
+from trigger_ml.backends.onnx_graph.model import model
 from trigger_ml.backends.onnx_graph.writer import Held, Writer, reach
 from trigger_ml.errors import Mismatch, ToolMissing, Unsupported
 from trigger_ml.ir import ops
@@ -55,7 +56,7 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
     check(graph, target)
     with artifact.atomic_folder(folder) as part:
         for name, integer_input in ((INT_MODEL, True), (FLOAT_MODEL, False)):
-            artifact.atomic_write(part / name, Writer(graph, integer_input).model())
+            artifact.atomic_write(part / name, model(graph, integer_input).content)
 
 
 def simulate(
@@ -116,14 +117,13 @@ def probe(
     """Every node's tensor as the built model computes it: to find the first one that differs."""
     import onnx
 
-    model = onnx.load(folder / FLOAT_MODEL)
+    built = onnx.load(folder / FLOAT_MODEL)
     inner = {f"{n.name}.v": n.name for n in graph.nodes if not isinstance(n.op, ops.Input)}
-    model.graph.output.extend(onnx.ValueInfoProto(name=v) for v in inner)
-    writer = Writer(graph, integer_input=False)
-    writer.model()
+    built.graph.output.extend(onnx.ValueInfoProto(name=v) for v in inner)
+    writer, held = Writer(graph, integer_input=False), model(graph, integer_input=False).held
     feed: dict[str, NDArray[Any]] = {k: v.astype(writer.port(k)) for k, v in check_inputs(graph, inputs).items()}
-    answers = open_session(model.SerializeToString()).run(list(inner), feed)
-    return {name: _integers(y, writer.holding(name)) for name, y in zip(inner.values(), answers, strict=True)}
+    answers = open_session(built.SerializeToString()).run(list(inner), feed)
+    return {name: _integers(y, held[name]) for name, y in zip(inner.values(), answers, strict=True)}
 
 
 def _integers(y: NDArray[Any], held: Held) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Writing one ONNX model: tensors with the events last, held in floats up to a known power of two.
+"""The growing list of an ONNX model's nodes: tensors with the events last, held in floats up to a power of two.
 
 Events stand on the last axis inside the model. A number that belongs to one element (a limit of its format, say) then
 meets a whole row of events, which every runtime does with vectors; on the last axis it would meet one number a time.
@@ -18,15 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trigger_ml.errors import ToolMissing
 from trigger_ml.fixed import Overflow
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import FLOAT32_EXACT, bounds
 from trigger_ml.ir.graph import Graph, Node
-from trigger_ml.ir.io import digest
-
-OPSET = 18
-IR_VERSION = 8
 
 
 def reach(graph: Graph, node: Node) -> int:
@@ -61,12 +56,12 @@ AS_IT_IS = Held(np.zeros((), np.int64))
 
 @dataclass
 class Writer:
-    """Writes one model; holds the growing list of ONNX nodes and constants.
+    """Takes ONNX nodes and constants, one after the other.
 
     Attributes:
         graph: what is written.
         integer_input: whether the ports take int32 or int64 instead of float.
-        held: how each node's tensor is held, by name; filled by :meth:`model`.
+        held: how each node's tensor is held, by name.
     """
 
     graph: Graph
@@ -75,41 +70,6 @@ class Writer:
     constants: dict[str, Any] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     _made: dict[tuple[str, type, bool], str] = field(default_factory=dict)
-
-    def model(self) -> bytes:
-        """The serialised model, checked by onnx's own checker.
-
-        Raises:
-            ToolMissing: without the ``onnx`` package.
-        """
-        try:
-            from onnx import checker, helper, numpy_helper
-        except ImportError as e:
-            raise ToolMissing("onnx is not installed: pip install 'trigger_ml[onnx]'") from e
-        from trigger_ml.backends.onnx_graph.rules import RULES
-
-        known = bounds(self.graph)
-        ports, results = [], []
-        for node in self.graph.nodes:
-            t = known[node.name]
-            if isinstance(node.op, ops.Input):
-                kind = onnx_type(self.port(node.name))
-                ports.append(helper.make_tensor_value_info(node.name, kind, ["events", *t.shape]))
-            else:
-                RULES[type(node.op)](self, node, [known[i] for i in node.inputs], t)
-        for o in self.graph.outputs:
-            self._leave(o, known[o].shape)
-            results.append(helper.make_tensor_value_info(o, onnx_type(self.carrier(o)), ["events", *known[o].shape]))
-        tensors = [numpy_helper.from_array(v, k) for k, v in sorted(self.constants.items())]
-        made = helper.make_graph(self.nodes, "trigger_ml", ports, results, tensors)
-        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        model.producer_name = "trigger_ml"
-        named = [*self.graph.outputs, *(p.name for p in self.graph.inputs)]
-        entries = {"graph_digest": digest(self.graph)} | {f"frac.{n}": str(known[n].frac) for n in named}
-        helper.set_model_props(model, entries)
-        checker.check_model(model, full_check=True)
-        content: bytes = model.SerializeToString(deterministic=True)
-        return content
 
     def carrier(self, name: str) -> type:
         """float32 or float64: the type in which a node's tensor is computed and stored."""
@@ -153,14 +113,6 @@ class Writer:
             rank = len(bounds(self.graph)[port].shape)
             self._made[key] = self.op("Transpose", [port], perm=[*range(1, rank + 1), 0])
         return self._made[key]
-
-    def _leave(self, name: str, shape: tuple[int, ...]) -> None:
-        """An output with its events first."""
-        x = self.read(name, self.carrier(name))
-        if all(n == 1 for n in shape):
-            self.put("Reshape", [x, self.const([-1, *shape], np.int64)], name, {})
-        else:
-            self.put("Transpose", [x], name, {"perm": [len(shape), *range(len(shape))]})
 
     def put(self, kind: str, inputs: list[str], output: str, attributes: Mapping[str, Any]) -> str:
         """Append one ONNX node; returns its output's name."""
