@@ -1,0 +1,68 @@
+"""Floating-point numbers as integers on a grid: exact, or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trigger_ml.errors import ImportRefused
+from trigger_ml.ir.ops import IntArray, integers
+
+MAX_BITS = 53
+"""A set of constants that spans more bits than a float64's significand came from no quantizer."""
+
+
+def frac_of(values: ArrayLike) -> NDArray[np.int64]:
+    """The fraction length of each number: the place of its lowest set bit, 0 for a zero.
+
+    >>> frac_of([0.75, 6.0, 0.0]).tolist()
+    [2, -1, 0]
+    """
+    significand, exponent = np.frexp(np.asarray(values, np.float64))
+    whole = np.abs(significand * 2.0**53).astype(np.int64)
+    low = np.where(whole == 0, 1, whole & -whole)
+    place = 53 - exponent - np.log2(low).astype(np.int64)
+    return np.where(whole == 0, 0, place).astype(np.int64)
+
+
+def exact(values: ArrayLike, what: str) -> tuple[IntArray, int]:
+    """Integers and the coarsest fraction length on which ``values`` are exact.
+
+    >>> [z.tolist() if hasattr(z, "tolist") else z for z in exact([0.5, -1.25], "weights")]
+    [[2, -5], 2]
+
+    Raises:
+        ImportRefused: a value that isn't finite, or values that need more than 53 bits together.
+    """
+    real = np.asarray(values, np.float64)
+    if not np.isfinite(real).all():
+        raise ImportRefused(f"the {what} hold a number that is not finite")
+    live = real[real != 0]
+    if live.size == 0:
+        return integers(np.zeros(real.shape)), 0
+    frac = int(frac_of(live).max())
+    top = int(np.frexp(np.abs(live).max())[1])
+    if top + frac > MAX_BITS or abs(frac) > 62:
+        raise ImportRefused(
+            f"the {what} span {top + frac} bits down to 2**{-frac}: they are not quantized, quantize them first"
+        )
+    return integers(np.ldexp(real, frac)), frac
+
+
+def exponents(scale: ArrayLike, what: str) -> NDArray[np.int64]:
+    """``e`` of each ``2**e``.
+
+    Raises:
+        ImportRefused: a number that is no power of two.
+    """
+    real = np.asarray(scale, np.float64)
+    significand, exponent = np.frexp(real)
+    bad = (significand != 0.5) | ~np.isfinite(real)
+    if bad.any():
+        first: Any = real[bad].flat[0]
+        raise ImportRefused(
+            f"its {what} is {first:g}: only powers of two are exact in fixed point, train with power-of-two scales"
+        )
+    return exponent.astype(np.int64) - 1
