@@ -200,7 +200,7 @@ class Draft:
     def scaled(self, value: Value, scale: ArrayLike, shift: ArrayLike, name: str = "") -> Value:
         """``value * scale + shift``, real constants that broadcast to the logical shape without changing it."""
         shape = self.shape(value)
-        factors, shifts = (_spread(z, shape) for z in (scale, shift))
+        factors, shifts = (spread(z, shape) for z in (scale, shift))
         if np.all(factors == 1) and not shifts.any():
             return value
         axis = _only_axis(factors, shifts, value.order)
@@ -225,7 +225,7 @@ class Draft:
     def _stood(self, value: Value, to: Quantizer) -> Formats:
         """The quantizer's formats, axes as they stand; one format where all elements share it."""
         shape = self.shape(value)
-        parts = [_spread(z, shape).transpose(value.order) for z in (to.signed, to.width, to.frac)]
+        parts = [spread(z, shape).transpose(value.order) for z in (to.signed, to.width, to.frac)]
         return Formats.of(*parts)
 
     def table(self, value: Value, entries: NDArray[np.int64], frac: int, name: str = "") -> Value:
@@ -327,7 +327,7 @@ def _holds(to: Formats, t: Tensor, mode: Overflow) -> bool:
     return not bool(np.any(dead | (low < least) | (high > to.hi)))
 
 
-def _spread(values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def spread(values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Constants as the model broadcasts them; an event axis of 1 in front is dropped."""
     real = np.asarray(values)
     while real.ndim > len(shape) and real.shape[0] == 1:

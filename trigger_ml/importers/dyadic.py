@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from trigger_ml.errors import ImportRefused
 from trigger_ml.ir.ops import IntArray, integers
 
-MAX_BITS = 53
-"""A set of constants that spans more bits than a float64's significand came from no quantizer."""
+MAX_BITS = 32
+"""Constants that span more bits than this came from no quantizer, but from floating-point training."""
 
 
 def frac_of(values: ArrayLike) -> NDArray[np.int64]:
@@ -34,7 +34,7 @@ def exact(values: ArrayLike, what: str) -> tuple[IntArray, int]:
     [[2, -5], 2]
 
     Raises:
-        ImportRefused: a value that isn't finite, or values that need more than 53 bits together.
+        ImportRefused: a value that isn't finite, or values that span more than 32 bits together.
     """
     real = np.asarray(values, np.float64)
     if not np.isfinite(real).all():
