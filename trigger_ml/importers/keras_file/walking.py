@@ -92,6 +92,8 @@ class Walk:
             return [rule(self, operation, read)]
         except (ImportRefused, GraphError) as error:
             raise ImportRefused(f"{label}: {error}") from None
+        except (AttributeError, TypeError, ValueError, LookupError) as error:  # a layer that was built some other way
+            raise ImportRefused(f"{label}: can't be read ({type(error).__name__}: {error})") from error
 
     def _port(self, functional: Any, place: int, tensor: Any) -> Value:
         """An input, as wide as the quantizers that read it together need it."""
