@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trigger_ml.errors import GraphError, ImportRefused
 from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
-from trigger_ml.importers.dyadic import exact
+from trigger_ml.importers.dyadic import WEIGHT_BITS, exact
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import RULES, Tensor
 from trigger_ml.ir.graph import Graph, Node
@@ -189,7 +189,7 @@ class Draft:
         self, value: Value, w: ArrayLike, b: ArrayLike | None, units: int
     ) -> tuple[ops.IntArray, ops.IntArray, int]:
         """Integers of weights and bias, the weights on a grid fine enough for the bias."""
-        weights, frac = exact(w, "weights")
+        weights, frac = exact(w, "weights", WEIGHT_BITS)
         bias, places = exact(np.zeros(units) if b is None else np.broadcast_to(np.asarray(b), (units,)), "biases")
         own = self.known(value).frac
         if not bias.any():

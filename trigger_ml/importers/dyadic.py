@@ -10,8 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from trigger_ml.errors import ImportRefused
 from trigger_ml.ir.ops import IntArray, integers
 
-MAX_BITS = 32
-"""Constants that span more bits than this came from no quantizer, but from floating-point training."""
+MAX_BITS = 53
+"""Bits that a set of constants may span together: a float64's significand."""
+
+FLOAT32_BITS = 24
+"""Bits of one number: a float32's significand."""
+
+WEIGHT_BITS = 18
+"""Bits of one weight: what no quantizer has seen has more, up to those of a float32."""
 
 
 def frac_of(values: ArrayLike) -> NDArray[np.int64]:
@@ -27,14 +33,19 @@ def frac_of(values: ArrayLike) -> NDArray[np.int64]:
     return np.where(whole == 0, 0, place).astype(np.int64)
 
 
-def exact(values: ArrayLike, what: str) -> tuple[IntArray, int]:
+def exact(values: ArrayLike, what: str, most: int = FLOAT32_BITS) -> tuple[IntArray, int]:
     """Integers and the coarsest fraction length on which ``values`` are exact.
+
+    Args:
+        values: real numbers.
+        what: they are, for the message.
+        most: significant bits that one of them may have.
 
     >>> [z.tolist() if hasattr(z, "tolist") else z for z in exact([0.5, -1.25], "weights")]
     [[2, -5], 2]
 
     Raises:
-        ImportRefused: a value that isn't finite, or values that span more than 32 bits together.
+        ImportRefused: a value that isn't finite, one with too many significant bits, or values too far apart.
     """
     real = np.asarray(values, np.float64)
     if not np.isfinite(real).all():
@@ -42,12 +53,12 @@ def exact(values: ArrayLike, what: str) -> tuple[IntArray, int]:
     live = real[real != 0]
     if live.size == 0:
         return integers(np.zeros(real.shape)), 0
-    frac = int(frac_of(live).max())
-    top = int(np.frexp(np.abs(live).max())[1])
-    if top + frac > MAX_BITS or abs(frac) > 62:
-        raise ImportRefused(
-            f"the {what} span {top + frac} bits down to 2**{-frac}: they are not quantized, quantize them first"
-        )
+    places, tops = frac_of(live), np.frexp(np.abs(live))[1]
+    frac, longest, span = int(places.max()), int((places + tops).max()), int(places.max() + tops.max())
+    if longest > most:
+        raise ImportRefused(f"the {what} have {longest} significant bits: they are not quantized, quantize them first")
+    if span > MAX_BITS or abs(frac) > 62:
+        raise ImportRefused(f"the {what} span {span} bits down to 2**{-frac}: too many for one layer")
     return integers(np.ldexp(real, frac)), frac
 
 

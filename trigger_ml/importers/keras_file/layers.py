@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ def array(tensor: Any) -> NDArray[np.float64]:
     """A variable or tensor of any backend."""
     import keras
 
-    return np.asarray(keras.ops.convert_to_numpy(tensor), np.float64)
+    with warnings.catch_warnings():
+        # TensorFlow's variables don't know numpy 2's `copy` yet; Keras converts them all the same.
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        return np.asarray(keras.ops.convert_to_numpy(tensor), np.float64)
 
 
 def activated(walk: Walk, value: Tensor, function: Any, layer: Any) -> Tensor:

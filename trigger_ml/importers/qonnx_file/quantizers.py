@@ -113,7 +113,7 @@ def _width(state: Lowering, layer: Layer, i: int) -> int:
     if found.size != 1:
         raise ImportRefused("its bit width differs between elements: only one for all is supported")
     width = float(found.ravel()[0])
-    if width != int(width) or not 1 <= width <= MAX_WIDTH:
+    if not width.is_integer() or not 1 <= width <= MAX_WIDTH:
         raise ImportRefused(f"its bit width is {width:g}: whole numbers from 1 to {MAX_WIDTH} are supported")
     return int(width)
 
@@ -124,7 +124,7 @@ def quant(state: Lowering, layer: Layer) -> Tensor:
     if isinstance(found, Value):
         return quantize(state.draft, found, to, layer.name)
     if isinstance(found, Curve):
-        return _table(state, found, to.of, layer.name)
+        return _table(state, found, to, layer.name)
     return to.of(found)
 
 
@@ -135,19 +135,15 @@ def bipolar(state: Lowering, layer: Layer) -> Tensor:
     if isinstance(found, Value):
         return quantize(state.draft, found, to, layer.name)
     if isinstance(found, Curve):
-        return _table(state, found, to.of, layer.name)
+        return _table(state, found, to, layer.name)
     return to.of(found)
 
 
-def _table(state: Lowering, found: Curve, to: Callable[[Any], NDArray[np.float32]], name: str) -> Value:
-    domain = state.draft.domain(found.value)
-    if domain.size:
-        results = to(found.function(domain.astype(np.float32)))
-    if results.shape != domain.shape:
-        raise ImportRefused(
-            f"its scale has {np.size(results) // domain.size} elements behind a function: one is supported"
-        )
-    entries, frac = exact(results, "results")
+def _table(state: Lowering, found: Curve, to: Grid, name: str) -> Value:
+    if to.frac.size != 1:
+        raise ImportRefused(f"its scale has {to.frac.size} elements behind a function: one is supported")
+    domain = state.draft.domain(found.value).astype(np.float32)
+    entries, frac = exact(to.of(found.function(domain)).ravel(), "results")
     state.made += 1
     return state.draft.table(found.value, entries, frac, name)
 

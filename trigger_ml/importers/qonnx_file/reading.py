@@ -7,7 +7,7 @@ checksum, so any bytes can be a message: all that is used is looked at first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,11 +101,9 @@ def parse(content: bytes) -> Model:
     """The same from bytes."""
     proto = _message(content)
     graph = proto.graph
-    if not graph.node:
-        raise ImportRefused("it holds no node: it is no ONNX model, or an empty one")
     if graph.sparse_initializer or proto.functions or proto.training_info:
         raise ImportRefused("it holds sparse constants, functions or training steps: export a plain inference graph")
-    opsets = {entry.domain: int(entry.version) for entry in proto.opset_import}
+    opsets = _opsets(proto)
     constants = {tensor.name: array(tensor, f"constant {tensor.name!r}") for tensor in graph.initializer}
     layers = tuple(_layer(node, i) for i, node in enumerate(graph.node))
     ports = tuple(_port(graph, entry) for entry in graph.input if entry.name not in constants)
@@ -125,6 +123,10 @@ def _message(content: bytes) -> Any:
         proto = onnx.load_model_from_string(content)
     except (DecodeError, ValueError, TypeError) as error:
         raise ImportRefused(f"it is no ONNX file, or a truncated one ({_first_line(error)})") from None
+    if not proto.graph.node:
+        raise ImportRefused("it holds no node: it is no ONNX model, or an empty one")
+    if not all(isinstance(text, str) for text in _texts(proto)):
+        raise ImportRefused("it is damaged: a name in it is not UTF-8 text")
     for tensor in proto.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise ImportRefused(f"constant {tensor.name!r} is kept in another file: save the model as one file")
@@ -137,6 +139,30 @@ def _message(content: bytes) -> Any:
     return proto
 
 
+def _opsets(proto: Any) -> dict[str, int]:
+    import onnx
+
+    opsets = {DOMAINS.get(entry.domain, entry.domain): int(entry.version) for entry in proto.opset_import}
+    for domain, newest in (("", onnx.defs.onnx_opset_version()), (QUANTIZERS, 2)):
+        version = opsets.get(domain, 1)
+        if not 1 <= version <= newest:
+            raise ImportRefused(f"it imports version {version} of {domain or 'ONNX'}, known are 1 to {newest}")
+    return opsets
+
+
+def _texts(proto: Any) -> Iterator[str | bytes]:
+    """Every name that is used; protobuf gives bytes for one that is no UTF-8."""
+    graph = proto.graph
+    yield from (entry.domain for entry in proto.opset_import)
+    yield from (entry.name for part in (graph.initializer, graph.input, graph.output) for entry in part)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for annotation in graph.quantization_annotation:
+        yield annotation.tensor_name
+        yield from (text for pair in annotation.quant_parameter_tensor_names for text in (pair.key, pair.value))
+
+
 def _known_domain(node: Any) -> None:
     if node.domain not in DOMAINS:
         raise ImportRefused(
@@ -147,7 +173,7 @@ def _known_domain(node: Any) -> None:
 
 def _layer(node: Any, place: int) -> Layer:
     name = node.name or f"{node.op_type}_{place}"
-    label = f"node {name!r} ({node.op_type})"
+    label = f"node {name!r} ({' '.join(node.op_type.split())})"
     attributes = {a.name: _attribute(a, label) for a in node.attribute}
     return Layer(label, name, node.op_type, DOMAINS[node.domain], tuple(node.input), tuple(node.output), attributes)
 

@@ -44,13 +44,14 @@ def to_graph(model: Model, meta: dict[str, str | int | float]) -> tuple[Graph, i
         ImportRefused: at the first thing that has no exact counterpart.
     """
     state = Lowering(model)
-    for port in model.ports:
-        state.tensors[port.name] = _port(state, port)
-    for layer in model.layers:
-        try:
-            state.tensors[layer.outputs[0]] = _lower(state, layer)
-        except (ImportRefused, GraphError) as error:
-            raise ImportRefused(f"{layer.label}: {error}") from None
+    with np.errstate(all="ignore"):  # what is not finite is refused where it is used
+        for port in model.ports:
+            state.tensors[port.name] = _port(state, port)
+        for layer in model.layers:
+            try:
+                state.tensors[layer.outputs[0]] = _lower(state, layer)
+            except (ImportRefused, GraphError) as error:
+                raise ImportRefused(f"{layer.label}: {error}") from None
     outputs = [(name, _output(state, name)) for name in model.outputs]
     return fused(state.draft.graph(outputs, meta)), state.made
 
@@ -97,7 +98,7 @@ def _annotated(port: Port) -> Formats:
     found = re.fullmatch(r"(U?)INT([0-9]{1,2})|(BINARY)|FIXED<([0-9]{1,2}),(-?[0-9]{1,2})>", port.datatype or "")
     if not found:
         raise ImportRefused(
-            f"input {port.name!r} is annotated {port.datatype}: known are INTn, UINTn, BINARY and FIXED<w,i>"
+            f"input {port.name!r} is annotated {port.datatype!r}: known are INTn, UINTn, BINARY and FIXED<w,i>"
         )
     unsigned, width, binary, fixed, whole = found.groups()
     if binary:
@@ -146,7 +147,10 @@ def relu(state: Lowering, layer: Layer) -> Tensor:
 
 def reshape(state: Lowering, layer: Layer) -> Tensor:
     """Reshape to a constant shape, the events' axis first."""
-    wanted = [int(n) for n in state.constant(layer, 1, "shape").ravel()]
+    given = state.constant(layer, 1, "shape").ravel()
+    if not np.isfinite(given).all():
+        raise ImportRefused("its shape holds a number that is not finite")
+    wanted = [int(n) for n in given]
     if integer(layer, "allowzero", 0) and 0 in wanted:
         raise ImportRefused("it makes an empty tensor")
     found = state.tensor(layer, 0)
