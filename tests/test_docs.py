@@ -13,7 +13,20 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "hls_projects" / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
-VERBS = {"run", "sample", "train", "convert", "build", "validate", "estimate", "report", "inspect", "list", "doctor"}
+VERBS = {
+    "run",
+    "import",
+    "sample",
+    "train",
+    "convert",
+    "build",
+    "validate",
+    "estimate",
+    "report",
+    "inspect",
+    "list",
+    "doctor",
+}
 
 
 def _blocks(page: Path, language: str) -> list[str]:

@@ -40,8 +40,9 @@ class Dice:
             one = () if self.rng.random() < 0.4 else shape
             q._k.assign(np.broadcast_to(self.rng.integers(0, 2, one), shape))
             q._i.assign(np.broadcast_to(self.rng.integers(-1, 4, one), shape))
-            q._f.assign(np.broadcast_to(self.rng.integers(-1, 4, one), shape))
-        quantizers[0]._f.assign(np.full(quantizers[0]._f.shape, 3))  # an input that is always zero is refused
+            frac = np.array(np.broadcast_to(self.rng.integers(-1, 4, one), shape))
+            frac.flat[0] = 3  # an input that is always zero is refused
+            q._f.assign(frac)
         for v in model.trainable_variables:
             if v.name in ("kernel", "bias"):
                 v.assign(keras.ops.convert_to_tensor(self.rng.normal(0, 1.5, v.shape), "float32"))
@@ -67,10 +68,11 @@ class Dice:
             elif kind < 0.4:
                 x = QMultiply(iq_confs=[self.conf("datalane"), self.conf("datalane")], enable_oq=False, **more)([x, x])
             elif kind < 0.6:
-                table = {"homogeneous_axis": None, "heterogeneous_axis": ()}
+                same = bool(self.rng.random() < 0.5)
+                table: dict[str, Any] = {"homogeneous_axis": None, "heterogeneous_axis": ()} if same else {}
                 x = QUnaryFunctionLUT(
                     self.pick(["tanh", "sigmoid"]), iq_conf=self.conf("datalane", **table),
-                    oq_conf=self.conf("table", ("SAT",), **table), allow_heterogeneous_table=False, **more,
+                    oq_conf=self.conf("table", ("SAT",), **table), allow_heterogeneous_table=not same, **more,
                 )(x)  # fmt: skip
         if self.rng.random() < 0.3:
             x = QDot(axes=1, iq_confs=[self.conf("datalane"), self.conf("datalane")], enable_oq=False, **more)([x, x])

@@ -290,6 +290,21 @@ def test_several_heads_and_a_model_inside_a_model(tmp_path: Path) -> None:
     assert sum(isinstance(n.op, ops.Affine) for n in graph.nodes) == 3
 
 
+def test_elements_with_formats_of_their_own_get_tables_of_their_own(tmp_path: Path) -> None:
+    from hgq.config import QuantizerConfig
+    from hgq.layers import QUnaryFunctionLUT
+
+    lut = QUnaryFunctionLUT(
+        "tanh", iq_conf=QuantizerConfig("kif", "datalane", k0=1, i0=2, f0=2, overflow_mode="SAT"),
+        oq_conf=QuantizerConfig("kif", "table", k0=1, i0=0, f0=4, homogeneous_axis=(0,)), enable_ebops=False,
+    )  # fmt: skip
+    model = hgq_chain(lut)
+    lut.oq.quantizer._f.assign([[4, 1, 4, 2]])
+    save(model, tmp_path / "m.keras")
+    graph = hgq.read(tmp_path / "m.keras", 100, 0).graph
+    assert sum(isinstance(n.op, ops.Table) for n in graph.nodes) == 3
+
+
 def test_a_configuration_is_recognised_by_its_packages() -> None:
     text = json.dumps({"registered_name": "hgq>QDense", "module": "hgq.layers"})
     assert loading.mentions(json.loads(text), "hgq")

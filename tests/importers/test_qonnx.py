@@ -31,7 +31,7 @@ def check(content: bytes, events: int = 64, seed: int = 0) -> Graph:
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["dense", "image"]))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_random_files_give_qonnx_its_own_numbers(seed: int, kind: str) -> None:
     check(getattr(Dice(seed), kind)().content(), seed=seed % 1000)
 
@@ -146,6 +146,14 @@ def test_channels_first_costs_no_permutation_inside_the_network() -> None:
     graph = check(file.content())
     kinds = [type(n.op).__name__ for n in graph.nodes]
     assert kinds.count("Permute") == 2  # into the first convolution, and out of the last one
+
+
+def test_a_one_dimensional_convolution_written_as_a_two_dimensional_one() -> None:
+    file = File((2, 6))
+    x = file.node("Unsqueeze", file.quant("x", 4, 0), file.constant([2], np.int64))
+    x = file.node("Conv", x, file.constant(np.arange(12).reshape(1, 2, 1, 6) / 4.0), pads=[0, 2, 0, 1])
+    file.outputs = {file.node("Squeeze", x, file.constant([-2], np.int64)): (1, 4)}
+    assert bounds(check(file.content()))["squeeze_3"].shape == (1, 4)
 
 
 def test_reading_twice_gives_the_same_digest(tmp_path: Path) -> None:

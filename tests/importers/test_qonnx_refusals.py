@@ -156,6 +156,9 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "reshape to nonsense": (lambda: reshaped([1, 3]), "does not fit"),
     "transpose of events": (lambda: node("Transpose", perm=[1, 0]), "must start with 0"),
     "concat of events": (lambda: behind(lambda f, x: f.node("Concat", x, x, axis=0)), "must be one behind the events'"),
+    "squeeze of events": (lambda: node("Squeeze", np.zeros(1, np.int64)), "axes"),
+    "squeeze of four": (lambda: squeezed([1]), "are not all of size 1"),
+    "squeeze of all": (lambda: squeezed(None), "it names no axes"),
     "flatten": (lambda: node("Flatten", axis=0), "only 1, everything but the events"),
     "max pool indices": (lambda: indices(), "it has 2 outputs"),
     "narrow by channel": (
@@ -175,6 +178,10 @@ def annotated(datatype: str) -> bytes:
     file.annotations["x"] = datatype
     file.outputs = {file.node("Relu", "x"): (4,)}
     return file.content()
+
+
+def squeezed(axes: list[int] | None) -> bytes:
+    return behind(lambda f, x: f.node("Squeeze", x, *([] if axes is None else [f.constant(axes, np.int64)])))
 
 
 def reshaped(shape: list[int]) -> bytes:

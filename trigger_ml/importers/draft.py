@@ -233,6 +233,27 @@ class Draft:
         first = int(self.known(value).lo.min())
         return Value(self.add(ops.Table(ops.integers(entries), first, frac), value.node, name=name), value.order)
 
+    def tables(self, value: Value, results: NDArray[np.float64], name: str = "") -> Value:
+        """A function of its own for each element; ``results (domain, *logical shape)`` real, as :meth:`domain` counts.
+
+        Elements of equal functions share a table.
+        """
+        shape = self.shape(value)
+        flat = self.reshaped(value, (math.prod(shape),))
+        start = int(self.known(value).lo.min())
+        columns, which = np.unique(results.reshape(len(results), -1), axis=1, return_inverse=True)
+        parts, places = [], []
+        for i in range(columns.shape[1]):
+            members = np.flatnonzero(which.ravel() == i)
+            part = Value(self.add(ops.Take(ops.integers(members)), flat.node, name=f"{name}_part"), (0,))
+            entries, frac = exact(columns[:, i], "results")
+            parts.append(self.table(part, entries[int(self.known(part).lo.min()) - start :], frac, name))
+            places.append(members)
+        made = self.concat(parts, 0, f"{name}_parts")
+        back = np.argsort(np.concatenate(places))
+        made = Value(self.add(ops.Take(ops.integers(back)), made.node, name=f"{name}_order"), (0,))
+        return self.reshaped(made, shape)
+
     def domain(self, value: Value) -> NDArray[np.float64]:
         """The real number of each integer that the tensor may hold, lowest first.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ from trigger_ml.importers.fusing import fused
 from trigger_ml.ir.graph import Graph
 
 BLOCK = 4096
+
+MAX_RESULTS = 1 << 22
+"""Entries of all tables of one layer together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +142,17 @@ class Walk:
         if isinstance(tensor, Value):
             return self.draft.requant(tensor, to, name)
         if any(np.size(z) != 1 for z in (to.signed, to.width, to.frac)):
-            raise ImportRefused("its quantizer behind a function differs between elements: make it the same for all")
+            return self._tabulated_each(tensor, real, name)
         return self.tabulated(tensor, real, name)
+
+    def _tabulated_each(self, tensor: Curve, real: Callable[[Any], Any], name: str) -> Value:
+        """The same where each element has a quantizer of its own."""
+        shape, domain = self.draft.shape(tensor.value), self.draft.domain(tensor.value).astype(np.float32)
+        if domain.size * math.prod(shape) > MAX_RESULTS:
+            raise ImportRefused(f"its {math.prod(shape)} tables of {domain.size} entries are too many")
+        every = np.broadcast_to(domain.reshape(-1, *(1,) * len(shape)), (domain.size, *shape))
+        self.tables += 1
+        return self.draft.tables(tensor.value, np.asarray(real(tensor.function(every)), np.float64), name)
 
     def tabulated(self, tensor: Tensor, real: Callable[[Any], Any], name: str) -> Value:
         """A function of one number as a table, with the framework's own float32 results."""

@@ -168,6 +168,30 @@ def reshape(state: Lowering, layer: Layer) -> Tensor:
     return state.draft.reshaped(value, wanted[1:], layer.name)
 
 
+def squeezed(state: Lowering, layer: Layer) -> Tensor:
+    """Squeeze and Unsqueeze: axes of size 1 go or come, the events' axis apart."""
+    given = state.optional(layer, 1, "axes")
+    listed = layer.attributes.get("axes") if given is None else tuple(int(a) for a in given.ravel())
+    if not isinstance(listed, tuple) or not listed:
+        raise ImportRefused("it names no axes: give them")
+    found, grows = state.tensor(layer, 0), layer.op == "Unsqueeze"
+    if not isinstance(found, Value | Curve):
+        axes = tuple(int(a) for a in listed)
+        return _numpy(lambda: np.expand_dims(found, axes) if grows else np.squeeze(found, axes))
+    value = state.value(layer)
+    shape = [1, *state.draft.shape(value)]
+    rank = len(shape) + grows * len(listed)
+    axes = tuple(sorted(int(a) + rank * (a < 0) for a in listed))
+    if axes[0] < 1 or axes[-1] >= rank or len(set(axes)) < len(axes):
+        raise ImportRefused(f"its axes {list(listed)} are not axes behind the events'")
+    if not grows and any(shape[a] != 1 for a in axes):
+        raise ImportRefused(f"its axes {list(listed)} of {tuple(shape)} are not all of size 1")
+    made = np.expand_dims(np.empty(shape), axes).shape if grows else [n for a, n in enumerate(shape) if a not in axes]
+    if len(made) < 2:
+        raise ImportRefused("it leaves no axis behind the events'")
+    return state.draft.reshaped(value, tuple(made)[1:], layer.name)
+
+
 def flatten(state: Lowering, layer: Layer) -> Tensor:
     """Flatten everything but the events' axis."""
     value, axis = state.value(layer), integer(layer, "axis", 1)
@@ -265,6 +289,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "Mul"): Rule(mul, (2, 2)),
     ("", "Concat"): Rule(concat, (1, 1 << 16), ("axis",)),
     ("", "Reshape"): Rule(reshape, (2, 2), ("allowzero",)),
+    ("", "Squeeze"): Rule(squeezed, (1, 2), ("axes",)),
+    ("", "Unsqueeze"): Rule(squeezed, (1, 2), ("axes",)),
     ("", "Flatten"): Rule(flatten, (1, 1), ("axis",)),
     ("", "Transpose"): Rule(transpose, (1, 1), ("perm",)),
     **{("", name): Rule(curve, (1, 1)) for name in CURVES},
