@@ -280,8 +280,6 @@ def test_several_heads_and_a_model_inside_a_model(tmp_path: Path) -> None:
     x = keras.Input((4,), name="outer")
     from hgq.layers import QDense, Quantizer
 
-    from trigger_ml.importers.comparing import Oracle  # noqa: F401
-
     y = inner(Quantizer(name="first")(x))
     model = keras.Model(x, [QDense(1, enable_ebops=False, name="mu")(y), QDense(2, enable_ebops=False, name="var")(y)])
     save(model, tmp_path / "m.keras")
@@ -303,6 +301,24 @@ def test_elements_with_formats_of_their_own_get_tables_of_their_own(tmp_path: Pa
     save(model, tmp_path / "m.keras")
     graph = hgq.read(tmp_path / "m.keras", 100, 0).graph
     assert sum(isinstance(n.op, ops.Table) for n in graph.nodes) == 3
+
+
+def test_heads_that_are_slices_with_quantizers_of_their_own(tmp_path: Path) -> None:
+    import keras
+
+    from trigger_ml.frontends.qkeras import package
+
+    q = package.load()
+    x = first = keras.Input((2, 3), name="x")
+    x = q.QActivation(q.quantized_bits(5, 2, alpha=1.0), name="start")(x)
+    kernel, bias = q.quantized_bits(4, 0, 1, alpha=1.0), q.quantized_bits(4, 0, alpha=1.0)
+    x = q.QDense(4, kernel_quantizer=kernel, bias_quantizer=bias, name="d")(x)
+    heads = [q.QActivation(q.quantized_relu(4, 1), name="a")(x[:, :, :3]), q.quantized_bits(5, 1, alpha=1.0)]
+    heads[1] = q.QActivation(heads[1], name="b")(x[..., 3:])
+    save(keras.Model(first, keras.ops.concatenate(heads, -1)), tmp_path / "m.keras")
+    assert qkeras.read(tmp_path / "m.keras", 100, 0).graph.outputs == ("concatenate",)
+    bad = keras.Model(first, q.QActivation(q.quantized_relu(4, 1), name="c")(x[:, 0]))
+    assert "only ranges behind the events' axis" in refused(bad, tmp_path / "bad.keras", qkeras)
 
 
 def test_a_configuration_is_recognised_by_its_packages() -> None:

@@ -228,6 +228,13 @@ class Draft:
         parts = [spread(z, shape).transpose(value.order) for z in (to.signed, to.width, to.frac)]
         return Formats.of(*parts)
 
+    def take(self, value: Value, index: Sequence[int], axis: int, name: str = "") -> Value:
+        """Some positions along a logical axis; nothing where they are all of them in order."""
+        if list(index) == list(range(self.shape(value)[axis])):
+            return value
+        stood = self.with_last(value, axis)
+        return Value(self.add(ops.Take(ops.integers(list(index))), stood.node, name=name), stood.order)
+
     def table(self, value: Value, entries: NDArray[np.int64], frac: int, name: str = "") -> Value:
         """A function of one integer; ``entries`` belong to the integers of :meth:`domain`."""
         first = int(self.known(value).lo.min())
@@ -245,14 +252,13 @@ class Draft:
         parts, places = [], []
         for i in range(columns.shape[1]):
             members = np.flatnonzero(which.ravel() == i)
-            part = Value(self.add(ops.Take(ops.integers(members)), flat.node, name=f"{name}_part"), (0,))
+            part = self.take(flat, members.tolist(), 0, f"{name}_part")
             entries, frac = exact(columns[:, i], "results")
             parts.append(self.table(part, entries[int(self.known(part).lo.min()) - start :], frac, name))
             places.append(members)
         made = self.concat(parts, 0, f"{name}_parts")
-        back = np.argsort(np.concatenate(places))
-        made = Value(self.add(ops.Take(ops.integers(back)), made.node, name=f"{name}_order"), (0,))
-        return self.reshaped(made, shape)
+        back = np.argsort(np.concatenate(places)).tolist()
+        return self.reshaped(self.take(made, back, 0, f"{name}_order"), shape)
 
     def domain(self, value: Value) -> NDArray[np.float64]:
         """The real number of each integer that the tensor may hold, lowest first.

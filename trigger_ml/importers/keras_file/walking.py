@@ -91,6 +91,8 @@ class Walk:
         rule = self.language.rules.get(kind)
         label = f"layer {operation.name!r} ({kind})"
         try:
+            if kind == "keras>GetItem":
+                return [self._slice(self.exact(read[0]), node.arguments.args[1], str(operation.name))]
             if rule is None:
                 raise ImportRefused(f"not supported; supported are {', '.join(sorted(self.language.rules))}")
             return [rule(self, operation, read)]
@@ -98,6 +100,22 @@ class Walk:
             raise ImportRefused(f"{label}: {error}") from None
         except (AttributeError, TypeError, ValueError, LookupError) as error:  # a layer that was built some other way
             raise ImportRefused(f"{label}: can't be read ({type(error).__name__}: {error})") from error
+
+    def _slice(self, value: Value, key: Any, name: str) -> Value:
+        """``x[:, a:b]``: a range of positions along some axes, the events' apart."""
+        keys = list(key) if isinstance(key, tuple | list) else [key]
+        rank = len(value.order) + 1
+        if Ellipsis in keys:
+            at = keys.index(Ellipsis)
+            keys[at : at + 1] = [slice(None)] * (rank - len(keys) + 1)
+        if len(keys) > rank or not all(isinstance(k, slice) for k in keys) or keys[0] != slice(None):
+            raise ImportRefused(f"its index {key} is not supported: only ranges behind the events' axis are")
+        for axis, part in enumerate(keys[1:]):
+            chosen = range(self.draft.shape(value)[axis])[part]
+            if not chosen:
+                raise ImportRefused(f"its index {key} chooses nothing")
+            value = self.draft.take(value, chosen, axis, name)
+        return value
 
     def _port(self, functional: Any, place: int, tensor: Any) -> Value:
         """An input, as wide as the quantizers that read it together need it."""
