@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -77,3 +78,26 @@ def exponents(scale: ArrayLike, what: str) -> NDArray[np.int64]:
             f"its {what} is {first:g}: only powers of two are exact in fixed point, train with power-of-two scales"
         )
     return exponent.astype(np.int64) - 1
+
+
+def folded_scale(gamma: NDArray[np.float32], variance: NDArray[np.float32], epsilon: float) -> NDArray[np.float64]:
+    """``gamma / sqrt(variance + epsilon)``, exact.
+
+    Raises:
+        ImportRefused: it is no exact binary fraction; fold the layer into its neighbour's quantized weights instead.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        inside = np.asarray(variance, np.float32) + np.float32(epsilon)
+        root = np.sqrt(inside)
+    scale = np.zeros(len(gamma))
+    for i, (g, d, r) in enumerate(zip(gamma, inside, root, strict=True)):
+        if not (np.isfinite(d) and r > 0 and np.isfinite(g)):
+            raise ImportRefused(f"its variance of channel {i} plus epsilon is {d:g}: it must be positive")
+        ratio = Fraction(float(g)) / Fraction(float(r))
+        if Fraction(float(r)) ** 2 != Fraction(float(d)) or ratio.denominator & (ratio.denominator - 1):
+            raise ImportRefused(
+                f"its folded scale of channel {i}, {float(g) / float(r):.6g}, is not exact in fixed point: "
+                "fold it into quantized weights before exporting"
+            )
+        scale[i] = float(ratio)
+    return scale

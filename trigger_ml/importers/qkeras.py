@@ -1,7 +1,8 @@
-"""Saved QKeras models (``.keras``, ``.h5``; arXiv:2006.10159), read with ``qkeras-v3``: see ``docs/decisions/004-qkeras.md``.
+"""Saved QKeras models (``.keras``, ``.h5``; arXiv:2006.10159), read with ``qkeras-v3``.
 
-The graph is held against the model's own float32 forward before it is accepted.
-"""  # noqa: E501
+The graph is held against the model's own float32 forward before it is accepted. ``docs/decisions/004-qkeras.md`` says
+which QKeras that is.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trigger_ml.errors import ImportRefused
 from trigger_ml.importers.draft import Value
+from trigger_ml.importers.dyadic import folded_scale
 from trigger_ml.importers.keras_file.walking import Curve, Rule, Tensor, Walk
 from trigger_ml.ir import ops
 
@@ -127,8 +128,6 @@ def merged(walk: Walk, layer: Any, values: list[Value], op: ops.Op) -> Value:
 
 def normalized(walk: Walk, layer: Any, x: Value) -> Value:
     """BatchNormalization whose folded scale is exact."""
-    from trigger_ml.importers.qonnx_file.linear import folded_scale
-
     channels = int(layer.moving_mean.shape[0])
     gamma = array(layer.gamma) if layer.scale else np.ones(channels)
     beta = array(layer.beta) if layer.center else np.zeros(channels)

@@ -1,7 +1,8 @@
 """A saved Keras model, loaded without running anything that stands in it.
 
-``.keras`` is a zip of ``config.json``, ``metadata.json`` and ``model.weights.h5`` (https://keras.io/api/models/model_saving_apis);
-``.h5`` is the older format, HDF5 with the configuration in an attribute. Lambdas and other pickled code are refused.
+``.keras`` is a zip of ``config.json``, ``metadata.json`` and ``model.weights.h5``
+(https://keras.io/api/models/model_saving_apis); ``.h5`` is the older format, HDF5 with the configuration in an
+attribute. Lambdas and other pickled code are refused.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import ImportRefused
 from trigger_ml.importers.draft import Value
+from trigger_ml.importers.dyadic import folded_scale
 from trigger_ml.importers.qonnx_file.lowering import Curve, Lowering, Tensor, integer, number, only, sizes, text
 from trigger_ml.importers.qonnx_file.reading import Layer
 
@@ -131,29 +131,6 @@ def batch_normalization(state: Lowering, layer: Layer) -> Tensor:
     shift = beta.astype(np.float64) - mean.astype(np.float64) * scale
     column = (channels, *(1,) * (len(x.order) - 1))
     return state.draft.scaled(x, scale.reshape(column), shift.reshape(column), layer.name)
-
-
-def folded_scale(gamma: NDArray[np.float32], variance: NDArray[np.float32], epsilon: float) -> NDArray[np.float64]:
-    """``gamma / sqrt(variance + epsilon)``, exact.
-
-    Raises:
-        ImportRefused: it is no exact binary fraction; fold the layer into its neighbour's quantized weights instead.
-    """
-    with np.errstate(invalid="ignore", over="ignore"):
-        inside = np.asarray(variance, np.float32) + np.float32(epsilon)
-        root = np.sqrt(inside)
-    scale = np.zeros(len(gamma))
-    for i, (g, d, r) in enumerate(zip(gamma, inside, root, strict=True)):
-        if not (np.isfinite(d) and r > 0 and np.isfinite(g)):
-            raise ImportRefused(f"its variance of channel {i} plus epsilon is {d:g}: it must be positive")
-        ratio = Fraction(float(g)) / Fraction(float(r))
-        if Fraction(float(r)) ** 2 != Fraction(float(d)) or ratio.denominator & (ratio.denominator - 1):
-            raise ImportRefused(
-                f"its folded scale of channel {i}, {float(g) / float(r):.6g}, is not exact in fixed point: "
-                "fold it into quantized weights before exporting"
-            )
-        scale[i] = float(ratio)
-    return scale
 
 
 def max_pool(state: Lowering, layer: Layer) -> Tensor:

@@ -17,7 +17,7 @@ from trigger_ml.errors import ImportRefused
 from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
 from trigger_ml.importers.draft import Draft, Quantizer, Value
 from trigger_ml.importers.dyadic import exact, exponents
-from trigger_ml.importers.qonnx_file.lowering import Curve, Lowering, Tensor, integer, only, text
+from trigger_ml.importers.qonnx_file.lowering import Curve, Lowering, Tensor, integer, text
 from trigger_ml.importers.qonnx_file.reading import QUANTIZERS, Layer
 from trigger_ml.ir import ops
 
@@ -207,35 +207,38 @@ def _without_top(draft: Draft, x: Value, to: Grid, name: str) -> Value:
 
 def trunc(state: Lowering, layer: Layer) -> Tensor:
     """Trunc: drops low bits of a tensor that is on its grid already; the two versions scale the result differently."""
-    x, draft = state.value(layer), state.draft
+    x, mode = state.value(layer), text(layer, "rounding_mode", "FLOOR").upper()
     own = -exponents(state.constant(layer, 1, "scale"), "scale")
     if own.size != 1 or np.any(state.constant(layer, 2, "zero point")):
         raise ImportRefused("its scale differs between channels or its zero point is not 0: neither is supported")
-    start, mode = int(own.ravel()[0]), text(layer, "rounding_mode", "FLOOR").upper()
-    if ROUNDINGS.get(mode) is None:
+    rounding = ROUNDINGS.get(mode)
+    if rounding is None:
         raise ImportRefused(f"its rounding_mode {mode!r} is not supported")
-    if draft.known(x).frac > start:
+    start = int(own.ravel()[0])
+    if state.draft.known(x).frac > start:
         raise ImportRefused("its input is finer than its scale: quantize it to that grid first")
-    first = state.model.opsets.get(QUANTIZERS, 1) < 2
-    before, after = _width(state, layer, 3), _width(state, layer, 4 if first else 5)
-    flags = Quantizer(1, 0, 0, ROUNDINGS[mode] or Rounding.TRN, Overflow.SAT)
-    if first:
-        for name in ("narrow", "signed"):
-            if name in layer.attributes:
-                raise ImportRefused(
-                    f"its attribute {name} belongs to version 2 of {QUANTIZERS}, the file imports version 1"
-                )
-        only(layer, "input and output bit width", before >= after, True)
-        shifted = draft.scaled(x, 2.0 ** (after - before), 0.0, f"{layer.name}_shift")
-        t = draft.known(shifted)
-        width = t.fixed.width + abs(start - t.frac) + 1
-        return draft.requant(shifted, Quantizer(1, width, start, flags.rounding, flags.overflow), layer.name)
+    if state.model.opsets.get(QUANTIZERS, 1) < 2:
+        return _trunc_first(state, layer, x, start, rounding)
     coarse = -exponents(state.constant(layer, 4, "output scale"), "output scale")
-    signed, narrow = integer(layer, "signed", 1), integer(layer, "narrow", 0)
-    to = Grid(coarse, after, bool(signed), bool(narrow), mode)
+    signed, narrow = bool(integer(layer, "signed", 1)), bool(integer(layer, "narrow", 0))
+    to = Grid(coarse, _width(state, layer, 5), signed, narrow, mode)
     if to.bipolar:
         raise ImportRefused("its output is one signed bit: use BipolarQuant")
-    return quantize(draft, x, to, layer.name)
+    return quantize(state.draft, x, to, layer.name)
+
+
+def _trunc_first(state: Lowering, layer: Layer, x: Value, start: int, rounding: Rounding) -> Value:
+    """Version 1: the integers lose bits and keep their scale, so that the value shrinks; nothing saturates."""
+    for name in ("narrow", "signed"):
+        if name in layer.attributes:
+            raise ImportRefused(f"its attribute {name} needs version 2 of {QUANTIZERS}, the file imports version 1")
+    before, after = _width(state, layer, 3), _width(state, layer, 4)
+    if after > before:
+        raise ImportRefused(f"it goes from {before} bits to {after}: it can only drop bits")
+    shifted = state.draft.scaled(x, 2.0 ** (after - before), 0.0, f"{layer.name}_shift")
+    t = state.draft.known(shifted)
+    width = t.fixed.width + abs(start - t.frac) + 1
+    return state.draft.requant(shifted, Quantizer(1, width, start, rounding, Overflow.SAT), layer.name)
 
 
 def port_formats(to: Grid, shape: tuple[int, ...]) -> Formats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -93,8 +94,6 @@ def _port(state: Lowering, port: Port) -> Value:
 
 def _annotated(port: Port) -> Formats:
     """The formats of qonnx's ``INT8``, ``UINT4``, ``BINARY`` or ``FIXED<8,3>`` (8 bits, 3 of them integer)."""
-    import re
-
     found = re.fullmatch(r"(U?)INT([0-9]{1,2})|(BINARY)|FIXED<([0-9]{1,2}),(-?[0-9]{1,2})>", port.datatype or "")
     if not found:
         raise ImportRefused(
