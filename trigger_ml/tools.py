@@ -76,6 +76,7 @@ PACKAGES = (
     Package("onnx", "onnx", "ONNX models", "onnx"),
     Package("onnx-ir", "onnx_ir", "ONNX models", "onnx"),
     Package("onnxruntime", "onnxruntime", "running ONNX models", "onnx"),
+    Package("qonnx", "qonnx", "importing QONNX files", "import"),
     Package("matplotlib", "matplotlib", "plots of the report", "report"),
     Package("mplhep", "mplhep", "plots of the report", "report"),
     Package("jinja2", "jinja2", "the report's page", "report"),
