@@ -93,6 +93,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "no shape": (lambda: raw(lambda f: f.quant("x", 4, 0), shape=()), "no axis behind the events'"),
     "scale 0.3": (lambda: dense(scale=0.3), "its scale is 0.3: only powers of two"),
     "negative scale": (lambda: dense(scale=-0.5), "its scale is -0.5"),
+    "no scale": (lambda: dense(scale=np.zeros(0)), "its scale is empty"),
     "scale 0": (lambda: dense(scale=0.0), "its scale is 0"),
     "scale of a wrong shape": (lambda: dense(exponent=np.zeros((1, 3))), "does not broadcast"),
     "zero point": (lambda: node("Quant", 1.0, 3.0, 4.0, domain=Q, signed=1, narrow=0), "zero point is not 0"),

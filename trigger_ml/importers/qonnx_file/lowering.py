@@ -69,6 +69,8 @@ class Lowering:
         found = self.tensor(layer, i)
         if isinstance(found, Value | Curve):
             raise ImportRefused(f"its {what} is not a constant: give it as an initializer")
+        if not found.size:
+            raise ImportRefused(f"its {what} is empty")
         return np.asarray(found, np.float64)
 
     def is_constant(self, layer: Layer, i: int) -> bool:
