@@ -226,7 +226,7 @@ def _members(ws: Workspace, report: Mapping[str, Any]) -> Iterator[tuple[str, by
         if path.is_file() and path.suffix not in COMPILED and not any(p.startswith(".") for p in inside.parts):
             yield f"firmware/{inside.as_posix()}", path.read_bytes()
     graph = ws.graph
-    feed = gate.vectors(graph, ws.sample.background.test, EVENTS, ws.spec.seed)
+    feed = gate.vectors(graph, ws.vectors(graph), EVENTS, ws.spec.seed)
     arrays = {f"input.{k}": v for k, v in feed.items()} | {f"output.{k}": v for k, v in interpret(graph, feed).items()}
     yield VECTORS, artifact.npz_bytes(arrays)
     yield "vectors/graph_digest.txt", f"{io.digest(graph)}\n".encode()
@@ -239,6 +239,11 @@ def _members(ws: Workspace, report: Mapping[str, Any]) -> Iterator[tuple[str, by
 
 def menu(spec: Spec, graph: Graph) -> str:
     """The line of a trigger menu: accept an event if ``score >= threshold``, both in the score's integers."""
+    if "threshold" not in graph.meta:
+        return (
+            f"# {spec.name} has no threshold and so gives no seed.\n"
+            f'[[model]]\nname = "{spec.name}"\ngraph_digest = "{io.digest(graph)}"\n'
+        )
     score = graph.outputs[0]
     t = bounds(graph)[score]
     return (

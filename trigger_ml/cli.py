@@ -75,6 +75,24 @@ def run(
     _give(pipeline.run(spec, _console(), out, frozen, freeze), as_json)
 
 
+@app.command(name="import")
+def import_(
+    model: Annotated[Path, typer.Argument(help="A QONNX file, a saved Keras model, a project.", show_default=False)],
+    to: Annotated[Path, typer.Option(help="The model's folder to write; new, or an earlier import.")],
+    kind: Annotated[str | None, typer.Option("--as", help="Which importer; by default the one that fits.")] = None,
+    events: Annotated[int, typer.Option(min=1, max=10**6, help="Inputs compared with the model's program.")] = 2000,
+    name: Annotated[str | None, typer.Option(help="The model's name; by default the folder's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring in a model that exists already.
+
+    It is read exactly or refused, and compared with its own program before anything is written.
+    """
+    from trigger_ml import importing
+
+    _give(importing.bring_in(model, to, _console(), kind, events, name), as_json)
+
+
 @app.command()
 def sample(
     spec: SpecPath,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,17 @@ from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
-from trigger_ml.physics.evaluate import evaluate
+from trigger_ml.physics.evaluate import ByProcess, evaluate
 from trigger_ml.physics.result import PhysicsResult
 from trigger_ml.report.data import Agreement, BudgetLine, ReportData, Skipped
 from trigger_ml.report.network import summarize
 from trigger_ml.workspace import Workspace, as_json
 
+if TYPE_CHECKING:
+    from trigger_ml.samples.dataset import Split
+
 COST = "cost.json"
+PARTS = ("validation", "test")
 UNITS = {"latency_ns": "ns"}
 
 
@@ -72,8 +76,7 @@ def collect(ws: Workspace) -> ReportData:
     """
     graph, found = ws.graph, quantities(ws)
     rows = _rows(ws)
-    training = artifact.read_json(ws.folder / "graph" / "training.json")
-    physics = _physics(ws, graph)
+    physics, no_physics = _physics(ws, graph)
     skipped = [Skipped(**s) for s in artifact.read_json(ws.folder / COST)["skipped"]]
     left_out = ((k.name, k.left_out(ws.spec.engines)) for k in KINDS)
     skipped += [Skipped(name, why) for name, why in left_out if why is not None]
@@ -83,8 +86,9 @@ def collect(ws: Workspace) -> ReportData:
         quantities=found,
         budget=budget(ws, found),
         graph=summarize(graph, io.digest(graph), {k: v["ebops"] for k, v in opcount.by_node(graph).items()}),
-        provenance=_provenance(ws, graph, training),
+        provenance=_provenance(ws, graph),
         physics=physics,
+        no_physics=no_physics,
         skipped=tuple(skipped),
         failures=_failures(physics, ws.spec.physics.rank_correlation),
     )
@@ -109,34 +113,41 @@ def _agreement(kind: Kind, row: dict[str, Any]) -> Agreement:
     return Agreement(kind.name, row["events"], row["mismatches"], kind.label, first)
 
 
-def _physics(ws: Workspace, graph: Graph) -> PhysicsResult:
-    events = ws.sample
-    family = plugins.find("families", ws.spec.model.family)
-    weights = artifact.read_npz(ws.folder / "graph" / "float.npz")
-    score = graph.outputs[0]
+def _physics(ws: Workspace, graph: Graph) -> tuple[PhysicsResult | None, str]:
+    """The evaluation, or None and why not."""
+    events, score = ws.events, graph.outputs[0]
+    if events is None:
+        return None, "The model reads other inputs than those of a sample, so corner and random vectors are all it saw."
+    if "threshold" not in graph.meta:
+        return None, "The model does not give one score, so there is nothing to set a threshold on."
 
     def ours(x: NDArray[Any]) -> NDArray[np.int64]:
         return interpret(graph, x)[score][:, 0]
 
-    def twin(x: NDArray[Any]) -> NDArray[np.float64]:
-        made: NDArray[np.float64] = family.float_score(weights, x, ws.spec)
-        return made
-
     processes = {"background": events.background, **events.signals}
-    parts = ("validation", "test")
-    return evaluate(
+    made = evaluate(
         events,
-        {k: {p: ours(getattr(v, p)) for p in parts} for k, v in processes.items()},
-        {k: {p: twin(getattr(v, p)) for p in parts} for k, v in processes.items()},
+        {k: {p: ours(getattr(v, p)) for p in PARTS} for k, v in processes.items()},
+        _twin(ws, processes),
         ws.spec.physics,
         seed=ws.spec.seed,
         score_format=bounds(graph)[score].fixed,
         threshold=int(graph.meta["threshold"]),
     )
+    return made, ""
 
 
-def _failures(physics: PhysicsResult, least: float) -> tuple[str, ...]:
-    found = physics.rank_correlation.get("all", 1.0)
+def _twin(ws: Workspace, processes: Mapping[str, Split]) -> ByProcess | None:
+    """The float twin's scores; an imported model has no twin."""
+    if ws.spec.model.imported:
+        return None
+    family = plugins.find("families", ws.spec.model.family)
+    weights = artifact.read_npz(ws.folder / "graph" / "float.npz")
+    return {k: {p: family.float_score(weights, getattr(v, p), ws.spec) for p in PARTS} for k, v in processes.items()}
+
+
+def _failures(physics: PhysicsResult | None, least: float) -> tuple[str, ...]:
+    found = 1.0 if physics is None else physics.rank_correlation.get("all", 1.0)
     if found < least:
         return (
             f"The quantized score's rank correlation with its float twin is {found:.3f}, "
@@ -145,16 +156,31 @@ def _failures(physics: PhysicsResult, least: float) -> tuple[str, ...]:
     return ()
 
 
-def _provenance(ws: Workspace, graph: Graph, training: dict[str, Any]) -> dict[str, str]:
+def _provenance(ws: Workspace, graph: Graph) -> dict[str, str]:
     said = {
         "spec": ws.spec.digest(),
-        "sample": f"{ws.sample.name}/{ws.sample.variant} {ws.sample.digest}",
         "graph": io.digest(graph),
-        "front end": ws.spec.model.frontend,
         "part": ws.spec.target.part,
         "clock": f"{ws.spec.target.clock_ns:g} ns",
-        "threshold": f"{graph.meta['threshold']} (from the validation part, for {ws.spec.physics.rate_khz:g} kHz)",
     }
+    if ws.events is not None:
+        said["sample"] = f"{ws.events.name}/{ws.events.variant} {ws.events.digest}"
+    if "threshold" in graph.meta:
+        rate = f"from the validation part, for {ws.spec.physics.rate_khz:g} kHz"
+        said["threshold"] = f"{graph.meta['threshold']} ({rate})"
+    return said | (_origin(ws) if ws.spec.model.imported else _training(ws))
+
+
+def _origin(ws: Workspace) -> dict[str, str]:
+    """What an imported model was read from, and what it was held against."""
+    found = artifact.read_json(ws.folder / "graph" / "imported.json")
+    said = {"imported from": found["origin"], "held against": f"{found['oracle']}: {found['events']} events, 0 differ"}
+    return said | {f"remark {i}": remark for i, remark in enumerate(found["remarks"], 1)}
+
+
+def _training(ws: Workspace) -> dict[str, str]:
+    training = artifact.read_json(ws.folder / "graph" / "training.json")
+    said = {"front end": ws.spec.model.frontend}
     for check in training.get("selfcheck", []):
         kind = "must agree" if check["exact"] else "statistic only"
         said[f"framework against graph, {check['node']}"] = (

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from trigger_ml import artifact, plugins
 from trigger_ml import validate as gate
 from trigger_ml.engines import KINDS, Kind
-from trigger_ml.errors import Mismatch, OverBudget
+from trigger_ml.errors import Mismatch, OverBudget, SpecError
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
-from trigger_ml.passes.decision import with_decision
+from trigger_ml.passes.decision import decidable, with_decision
 from trigger_ml.workspace import Workspace, as_json, code, open_run
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ MEANING = ("ir", "fixed.py")
 
 FROZEN = (io.FILE, "qgraph.npz", "float.npz", "training.json")
 """What a model's folder holds so that everything behind training runs without a training framework."""
+
+IMPORTED = (io.FILE, "qgraph.npz", "imported.json")
+"""What ``trigger-ml import`` leaves in a model's folder."""
 
 
 def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bool = False) -> Mapping[str, Any]:
@@ -56,10 +59,10 @@ def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bo
     """
     ws = open_run(where, out, console)
     with artifact.exclusive(ws.folder):
-        if not frozen:
+        if not frozen and not ws.spec.model.imported:
             _train(ws)
         _convert(ws, frozen)
-        if keep:
+        if keep and not ws.spec.model.imported:
             freeze(ws)
         for backend in _backends(ws):
             _build(ws, backend)
@@ -77,7 +80,9 @@ def sample(where: Path, console: Console, out: Path, make: Path | None = None, w
         module = plugins.find("samples", ws.spec.sample.name)
         module.make(ws.spec.sample.variant, make, seed=ws.spec.seed, workers=workers, console=console)
         return {"made": str(make)}
-    events = ws.sample
+    events = ws.events
+    if events is None:
+        return {"name": ws.spec.sample.name}
     parts = {"background": events.background, **events.signals}
     return {
         "name": f"{events.name}/{events.variant}",
@@ -90,6 +95,8 @@ def sample(where: Path, console: Console, out: Path, make: Path | None = None, w
 def train(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     """Train the quantized network, or go on where a killed training stopped."""
     ws = open_run(where, out, console)
+    if ws.spec.model.imported:
+        raise SpecError(f"{ws.spec.name} was imported: there is nothing to train, run `trigger-ml run`")
     with artifact.exclusive(ws.folder):
         _train(ws)
     return dict(ws.made("train"))
@@ -221,6 +228,15 @@ def _fresh_checkpoints(folder: Path, program: str) -> None:
 
 
 def _convert(ws: Workspace, frozen: bool) -> None:
+    if ws.spec.model.imported:
+        inputs = {
+            "imported": artifact.digest_json({n: artifact.digest_path(ws.model / n) for n in IMPORTED}),
+            "spec": ws.spec.digest("physics"),
+            "sample": ws.events_digest,
+            "program": code("passes", "physics", *MEANING),
+        }
+        ws.step("convert", inputs, ["graph"], lambda: _adopt(ws))
+        return
     if frozen:
         inputs = {"frozen": artifact.digest_json({n: artifact.digest_path(ws.model / n) for n in FROZEN})}
         ws.step("convert", inputs, ["graph"], lambda: _thaw(ws))
@@ -240,6 +256,16 @@ def _thaw(ws: Workspace) -> None:
         io.save(graph, part)
         for name in FROZEN[2:]:
             artifact.atomic_write(part / name, (ws.model / name).read_bytes())
+
+
+def _adopt(ws: Workspace) -> None:
+    """An imported graph as it is, with a decision if it has one score and there are events to set its threshold."""
+    graph = io.load(ws.model)
+    if ws.vectors(graph) is not None and decidable(graph):
+        graph = with_decision(graph, _threshold(ws, graph))
+    with artifact.atomic_folder(ws.folder / "graph") as part:
+        io.save(graph, part)
+        artifact.atomic_write(part / IMPORTED[2], (ws.model / IMPORTED[2]).read_bytes())
 
 
 def _integers(ws: Workspace) -> None:
@@ -303,13 +329,13 @@ def _build(ws: Workspace, name: str) -> None:
     def work() -> None:
         backend.build(graph, folder, ws.spec.target)
         if hasattr(backend, "write_vectors"):
-            feed = gate.vectors(graph, ws.sample.background.test, VECTORS, ws.spec.seed)
+            feed = gate.vectors(graph, ws.vectors(graph), VECTORS, ws.spec.seed)
             backend.write_vectors(folder, graph, feed, interpret(graph, feed))
 
     inputs = {
         "graph": io.digest(graph),
         "spec": ws.spec.digest("target"),
-        "sample": ws.sample.digest,
+        "sample": ws.events_digest,
         "program": code("backends", *MEANING),
         "firmware": handwritten.digest(),
     }
@@ -323,14 +349,14 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
     inputs = {
         "graph": io.digest(graph),
         "spec": ws.spec.digest("seed", f"engines.{kind.events}"),
-        "sample": ws.sample.digest,
+        "sample": ws.events_digest,
         "program": code("backends", "validate.py", "engines.py", *MEANING),
         **ws.made(f"build_{kind.backend}"),
     }
     file = f"agreement/{kind.name}.json"
 
     def work() -> None:
-        feed = gate.vectors(graph, _events(ws), count, ws.spec.seed)
+        feed = gate.vectors(graph, _events(ws, graph), count, ws.spec.seed)
         engine, measured = kind.open(folder, graph, ws.spec.target)
         found = gate.compare(graph, engine, feed)
         row = as_json(found)
@@ -344,8 +370,10 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
     return row
 
 
-def _events(ws: Workspace) -> NDArray[Any]:
+def _events(ws: Workspace, graph: Graph) -> NDArray[Any] | None:
     """Test events of all processes, signals first: the tails that a trigger fires on come early."""
+    if ws.vectors(graph) is None:
+        return None
     parts = [s.test for s in ws.sample.signals.values()]
     return np.concatenate([*(p[:2000] for p in parts), ws.sample.background.test, *(p[2000:] for p in parts)])
 

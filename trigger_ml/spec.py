@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
+import inspect
 import json
 import tomllib
 import typing
@@ -27,6 +28,15 @@ BUNCH_PLACES = 3564
 
 
 _NAME = "[a-z][a-z0-9_]{0,63}"
+
+IMPORTED = "imported"
+"""The family of a model that was not trained here."""
+
+NO_EVENTS = "none"
+"""The sample of an imported model whose inputs are not those of a sample."""
+
+NETWORK = ("frontend", "score", "hidden")
+"""Keys of ``[model]`` that every model needs but an imported one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,24 +57,36 @@ class _Section:
 class SampleChoice(_Section):
     """The events."""
 
-    name: str = limited("module in `trigger_ml/samples`", default="l1_objects", pattern=_NAME)
+    name: str = limited(
+        "module in `trigger_ml/samples`; none: no events, for an imported model whose inputs are others",
+        default="l1_objects",
+        pattern=_NAME,
+    )
     variant: str = limited("which events of that sample", default="zero_bias", pattern=_NAME)
     path: str = limited("folder or file with other events; empty: the events that are shipped", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model(_Section):
-    """The network and the score that it computes."""
+    """The network and the score that it computes.
+
+    `family = "imported"` stands alone: the graph beside the spec, as `trigger-ml import` wrote it, is the network.
+    """
 
     family: str = limited("module in `trigger_ml/families`", pattern=_NAME)
     frontend: str = limited(
-        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths) or qkeras", pattern=_NAME
+        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths) or qkeras",
+        default="none",
+        pattern=_NAME,
     )
     score: Literal["rz", "mu2", "dkl", "distilled", "reconstruction"] = limited(
         "rz: sum of mu^2/sigma^2; mu2: sum of mu^2; dkl: Kullback-Leibler divergence from N(0, 1); "
-        "distilled: a student of the reconstruction error; reconstruction: the error itself, decoder included"
+        "distilled: a student of the reconstruction error; reconstruction: the error itself, decoder included",
+        default="none",
     )
-    hidden: tuple[int, ...] = limited("nodes of each hidden layer, input side first", 1, 4096, length=(1, 16))
+    hidden: tuple[int, ...] = limited(
+        "nodes of each hidden layer, input side first", 1, 4096, default=(), length=(1, 16)
+    )
     latent: int = limited("dimensions of the latent space", 1, 256, default=3)
     beta: float = limited("weight of the KL term in the float loss; 0: a plain autoencoder", 0, 100, default=0.0)
     bits: int | None = limited(
@@ -72,6 +94,9 @@ class Model(_Section):
     )
 
     def __post_init__(self) -> None:
+        if self.imported:
+            self._nothing_else()
+            return
         super().__post_init__()
         if self.score in ("rz", "dkl") and self.beta == 0:
             raise SpecError(f'[model] beta is 0, but the score "{self.score}" needs a variance: give a beta above 0')
@@ -79,6 +104,16 @@ class Model(_Section):
             raise SpecError("[model] bits is missing: the frontend qkeras needs it, from 2 to 16")
         if self.frontend == "hgq" and self.bits is not None:
             raise SpecError("[model] bits has no meaning for the frontend hgq, which trains every width: take it out")
+
+    @property
+    def imported(self) -> bool:
+        """Whether nothing is trained: the graph came from elsewhere."""
+        return self.family == IMPORTED
+
+    def _nothing_else(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name != "family" and getattr(self, field.name) != field.default:
+                raise SpecError(f"[model] {field.name} has no meaning for an imported model: take it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +239,11 @@ class Spec(_Section):
     budget: Budget = dataclasses.field(default_factory=Budget)
     physics: Physics = dataclasses.field(default_factory=Physics)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sample.name == NO_EVENTS and not self.model.imported:
+            raise SpecError(f'[sample] name is "{NO_EVENTS}": only an imported model needs no events')
+
     def digest(self, *parts: str) -> str:
         """sha256 (hexadecimal) of some parts (``"seed"``, ``"train"``, ``"engines.onnx"`` ...), or of everything.
 
@@ -270,7 +310,8 @@ def _build(section: type[Any], table: dict[str, Any]) -> Any:
             raise SpecError(_unknown(section, key, fields))
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and key not in table:
+        network = section is Model and key in NETWORK and table.get("family") != IMPORTED
+        if (required or network) and key not in table:
             raise SpecError(_missing(section, key, field))
     if section is not Spec:
         return section(**table)
@@ -304,7 +345,9 @@ def _missing(section: type[_Section], key: str, field: dataclasses.Field[Any]) -
 
 
 def _required(section: type[_Section]) -> list[str]:
-    return [field.name for field in dataclasses.fields(section) if field.default is dataclasses.MISSING]
+    network = NETWORK if section is Model else ()
+    fields = dataclasses.fields(section)
+    return [field.name for field in fields if field.default is dataclasses.MISSING or field.name in network]
 
 
 def _pick(content: dict[str, Any], part: str) -> Any:
@@ -332,10 +375,10 @@ def reference() -> str:
 
 
 def _rows(section: type[_Section]) -> list[str]:
-    rows = [str(section.__doc__), "", "| key | default | meaning |", "|---|---|---|"]
+    rows = [inspect.cleandoc(str(section.__doc__)), "", "| key | default | meaning |", "|---|---|---|"]
     for field in dataclasses.fields(section):
         if field.name not in SECTIONS:
-            default = "required" if field.default is dataclasses.MISSING else f"`{_toml(field.default)}`"
+            default = "required" if field.name in _required(section) else f"`{_toml(field.default)}`"
             rows.append(f"| `{field.name}` | {default} | {field.metadata['doc']} |")
     return rows
 

@@ -77,6 +77,7 @@ PACKAGES = (
     Package("onnx-ir", "onnx_ir", "ONNX models", "onnx"),
     Package("onnxruntime", "onnxruntime", "running ONNX models", "onnx"),
     Package("cocotb", "cocotb", "playing board files through the Verilog", "boards"),
+    Package("qonnx", "qonnx", "importing QONNX files", "import"),
     Package("matplotlib", "matplotlib", "plots of the report", "report"),
     Package("mplhep", "mplhep", "plots of the report", "report"),
     Package("jinja2", "jinja2", "the report's page", "report"),

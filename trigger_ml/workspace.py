@@ -22,6 +22,7 @@ from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Spec
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rich.console import Console
 
     from trigger_ml.samples.dataset import Sample
@@ -57,6 +58,20 @@ class Workspace:
             choice.variant, Path(choice.path) if choice.path else None
         )
         return made
+
+    @property
+    def events(self) -> Sample | None:
+        """The events of the spec; None for an imported model that has none."""
+        return None if self.spec.sample.name == spec.NO_EVENTS else self.sample
+
+    @property
+    def events_digest(self) -> str:
+        """The sample's digest, or ``none``."""
+        return spec.NO_EVENTS if self.events is None else self.events.digest
+
+    def vectors(self, graph: Graph) -> NDArray[Any] | None:
+        """The background's test part, if the graph reads such events."""
+        return None if self.events is None or len(graph.inputs) != 1 else self.events.background.test
 
     @property
     def graph(self) -> Graph:

@@ -54,6 +54,13 @@ def with_decision(graph: Graph, threshold: int, score: str | None = None) -> Gra
     return made
 
 
+def decidable(graph: Graph) -> bool:
+    """Whether the graph is one score, of more than one value, without a decision yet."""
+    score = bounds(graph)[graph.outputs[0]]
+    single = len(graph.outputs) == 1 and score.shape == (1,) and NAME not in graph.by_name
+    return single and bool(score.lo[0] < score.hi[0])
+
+
 def decide(scores: np.ndarray, threshold: int) -> np.ndarray:
     """What ``decision`` means, on integers: ``(events,)`` of 0 and 1."""
     return (np.asarray(scores).reshape(len(scores), -1)[:, 0] >= threshold).astype(np.int64)

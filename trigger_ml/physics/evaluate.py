@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,21 @@ FIRMWARE = "firmware"
 """Name of the working point whose threshold is built into the graph."""
 
 
+@dataclass(frozen=True)
+class _Twin:
+    """The float twin's scores, and what quantization changed."""
+
+    result: ScoreResult | None
+    auc_shift: Mapping[str, Estimate]
+    tpr_shift: Mapping[str, Mapping[str, Estimate]]
+    rate_shift_khz: Estimate | None
+    ranks: Mapping[str, float]
+
+
 def evaluate(
     sample: Events,
     quantized: ByProcess,
-    floating: ByProcess,
+    floating: ByProcess | None,
     physics: Physics,
     *,
     seed: int,
@@ -46,7 +58,8 @@ def evaluate(
     Args:
         sample: the events.
         quantized: the graph's integer scores.
-        floating: the float twin's scores of the same events, in the unit ``integer * 2**-frac`` of ``score_format``.
+        floating: the float twin's scores of the same events, in the unit ``integer * 2**-frac`` of ``score_format``;
+            None where there is no twin: then nothing is said of what quantization changed.
         physics: filling scheme and working points.
         seed: of the bootstrap.
         score_format: format of the integer score; None: saturation and the rate shift are left out.
@@ -58,12 +71,10 @@ def evaluate(
     """
     inputs = {"background": sample.background.test} | {name: parts.test for name, parts in sample.signals.items()}
     test_q = {process: _scores(quantized, process, len(x), "quantized") for process, x in inputs.items()}
-    test_f = {process: _scores(floating, process, len(x), "float") for process, x in inputs.items()}
     sources = np.asarray(sample.source)
     by_baseline = {process: baselines.scores(sample, x) for process, x in inputs.items()}
 
     result_q, auc_q = _measure("quantized", "network", test_q, sample, physics, threshold)
-    result_f, auc_f = _measure("float", "float twin", test_f, sample, physics, None)
     others = tuple(
         _measure(name, label, {process: s[name] for process, s in by_baseline.items()}, sample, physics, None)[0]
         for name, label in baselines.LABELS.items()
@@ -71,6 +82,19 @@ def evaluate(
     chosen = _working_point(physics, sample.gives_rates)
     cut = result_q.point(chosen).threshold
     signals = {name: x for name, x in inputs.items() if name != "background"}
+    twin = _Twin(None, {}, {}, None, {})
+    if floating is not None:
+        test_f = {process: _scores(floating, process, len(x), "float") for process, x in inputs.items()}
+        result_f, auc_f = _measure("float", "float twin", test_f, sample, physics, None)
+        twin = _Twin(
+            result_f,
+            {name: auc_q[name].minus(auc_f[name]) for name in signals},
+            _tpr_shift(test_q, test_f, sources, result_q, result_f, physics.bootstrap, seed),
+            _rate_shift(test_q, test_f, sources, result_f, chosen, score_format, physics)
+            if sample.gives_rates
+            else None,
+            _ranks(quantized, floating, tuple(inputs)),
+        )
     return PhysicsResult(
         sample=f"{sample.name}/{sample.variant}",
         sample_digest=sample.digest,
@@ -85,14 +109,12 @@ def evaluate(
         signal_events={name: len(x) for name, x in signals.items()},
         working_point=chosen,
         quantized=result_q,
-        floating=result_f,
+        floating=twin.result,
         baselines=others,
-        auc_shift={name: auc_q[name].minus(auc_f[name]) for name in signals},
-        tpr_shift=_tpr_shift(test_q, test_f, sources, result_q, result_f, physics.bootstrap, seed),
-        rate_shift_khz=_rate_shift(test_q, test_f, sources, result_f, chosen, score_format, physics)
-        if sample.gives_rates
-        else None,
-        rank_correlation=_ranks(quantized, floating, tuple(inputs)),
+        auc_shift=twin.auc_shift,
+        tpr_shift=twin.tpr_shift,
+        rate_shift_khz=twin.rate_shift_khz,
+        rank_correlation=twin.ranks,
         quality=_quality(test_q, cut, score_format),
         histogram=_histogram(test_q, cut),
         turn_ons=turn_ons(sample, signals, {name: test_q[name] >= cut for name in signals}),

@@ -120,7 +120,7 @@ class PhysicsResult:
         signal_events: signal -> test events.
         working_point: name of the point at which the turn-ons are drawn.
         quantized: the integer score.
-        floating: its float twin.
+        floating: its float twin; None for an imported model, which has none, and then there is no shift and no rank.
         baselines: counters and sums.
         auc_shift: signal -> AUC(quantized) - AUC(float), paired DeLong error.
         tpr_shift: signal -> point -> TPR(quantized) - TPR(float), paired bootstrap error.
@@ -145,7 +145,7 @@ class PhysicsResult:
     signal_events: Mapping[str, int]
     working_point: str
     quantized: ScoreResult
-    floating: ScoreResult
+    floating: ScoreResult | None
     baselines: tuple[ScoreResult, ...]
     auc_shift: Mapping[str, Estimate]
     tpr_shift: Mapping[str, Mapping[str, Estimate]]

@@ -119,6 +119,7 @@ class ReportData:
         graph: the network.
         provenance: what went in: spec, digests, tool versions; no time and no path.
         physics: None where no sample was evaluated.
+        no_physics: why not, one sentence; empty where there is physics.
         skipped: checks that were not made.
         failures: further sentences that make the verdict FAIL.
     """
@@ -130,6 +131,7 @@ class ReportData:
     graph: GraphSummary
     provenance: Mapping[str, str]
     physics: PhysicsResult | None = None
+    no_physics: str = ""
     skipped: tuple[Skipped, ...] = ()
     failures: tuple[str, ...] = ()
 

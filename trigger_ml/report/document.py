@@ -32,6 +32,7 @@ def document(data: ReportData) -> Json:
         "quantities": [_quantity(q) for q in data.quantities],
         "budget": [_budget(line) for line in data.budget],
         "physics": None if data.physics is None else _physics(data.physics),
+        "physics_left_out": data.no_physics,
         "graph": _graph(data.graph),
         "provenance": dict(data.provenance),
     }
@@ -80,22 +81,27 @@ def _physics(p: PhysicsResult) -> Json:
         "bunches": p.bunches,
         "crossings_khz": p.crossings_khz,
         "working_point": p.working_point,
-        "points": {s.name: [asdict(point) for point in s.points] for s in (p.quantized, p.floating)},
+        "points": {s.name: [asdict(point) for point in s.points] for s in _network(p)},
         "signals": {name: _signal(p, name) for name in p.signal_events},
         "rate_shift_khz": None if p.rate_shift_khz is None else asdict(p.rate_shift_khz),
         "rank_correlation": dict(p.rank_correlation),
         "score_quality": asdict(p.quality),
         "baselines": [_baseline(s) for s in p.baselines],
-        "curves": {s.name: _lists(asdict(s.curve)) for s in (p.quantized, p.floating, *p.baselines)},
+        "curves": {s.name: _lists(asdict(s.curve)) for s in (*_network(p), *p.baselines)},
         "histogram": _lists(asdict(p.histogram)),
         "turn_ons": [_lists(asdict(t)) for t in p.turn_ons],
     }
 
 
+def _network(p: PhysicsResult) -> tuple[ScoreResult, ...]:
+    return (p.quantized,) if p.floating is None else (p.quantized, p.floating)
+
+
 def _signal(p: PhysicsResult, name: str) -> Json:
-    return {
-        "events": p.signal_events[name],
-        "quantized": asdict(p.quantized.signals[name]),
+    ours = {"events": p.signal_events[name], "quantized": asdict(p.quantized.signals[name])}
+    if p.floating is None:
+        return ours
+    return ours | {
         "float": asdict(p.floating.signals[name]),
         "shift": {
             "auc": asdict(p.auc_shift[name]),

@@ -73,6 +73,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "ebops": sum(layer.ebops or 0 for layer in data.graph.layers),
         "physics": data.physics,
         "scores": _scores(data.physics),
+        "network_scores": 2 if data.physics is not None and data.physics.floating is not None else 1,
         "points": _points(data.physics),
         "marked": _marked(data.physics),
         "figures": () if data.physics is None else figures(data.physics),
@@ -116,7 +117,10 @@ def _by_source(quantities: tuple[Quantity, ...]) -> Mapping[str, list[Quantity]]
 
 
 def _scores(physics: PhysicsResult | None) -> tuple[ScoreResult, ...]:
-    return () if physics is None else (physics.quantized, physics.floating, *physics.baselines)
+    if physics is None:
+        return ()
+    twin = () if physics.floating is None else (physics.floating,)
+    return (physics.quantized, *twin, *physics.baselines)
 
 
 def _points(physics: PhysicsResult | None) -> tuple[Point, ...]:

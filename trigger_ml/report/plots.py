@@ -130,12 +130,14 @@ def _roc(physics: PhysicsResult) -> Figure:
     for colour, signal in zip(COLOURS * 3, physics.signal_events, strict=False):
         auc = physics.quantized.signals[signal].auc.value
         _line(axes, physics.quantized, signal, 1, True, color=colour, label=f"{labels.process(signal)}  {auc:.3f}")
-        _line(axes, physics.floating, signal, 1, False, color=colour, linestyle="--", linewidth=1.0)
+        if physics.floating is not None:
+            _line(axes, physics.floating, signal, 1, False, color=colour, linestyle="--", linewidth=1.0)
     x = np.geomspace(1 / physics.background_events, 1, 50)
     axes.plot(x, x, color=GREY, linestyle=":", linewidth=1)
     _limits(axes, physics, 1)
+    twin = "" if physics.floating is None else " and float twin (dashed)"
     caption = (
-        "Quantized (solid, binomial band) and float twin (dashed); dotted: random choice. "
+        f"Quantized (solid, binomial band){twin}; dotted: random choice. "
         "Beside the signals: AUC of the quantized score. Grey: fewer than 10 background events set the threshold."
     )
     return Figure("ROC curves", caption, _finish(canvas, axes, 2))
@@ -146,7 +148,8 @@ def _against_rate(physics: PhysicsResult, signal: str) -> Figure:
     x = "trigger rate [kHz]" if physics.gives_rates else "false positive rate"
     canvas, axes = _axes(physics, x, f"efficiency for {labels.process(signal)}")
     _line(axes, physics.quantized, signal, factor, True, color=COLOURS[0], linewidth=2, zorder=3, label="network")
-    _line(axes, physics.floating, signal, factor, False, color="black", ls="--", lw=1, zorder=4, label="float twin")
+    if physics.floating is not None:
+        _line(axes, physics.floating, signal, factor, False, color="black", ls="--", lw=1, zorder=4, label="float twin")
     for score in physics.baselines:
         if score.name in SHOWN_BASELINES:
             colour, dashes = SHOWN_BASELINES[score.name]
