@@ -15,7 +15,7 @@ from trigger_ml.fixed import Overflow, Rounding
 ROUNDINGS = [f"AP_{r}" for r in Rounding]
 OVERFLOWS = [f"AP_{o}" for o in Overflow]
 
-KINDS = ("mlp", "residual", "conv1d", "conv2d", "tables", "wide", "dot")
+KINDS = ("mlp", "residual", "conv1d", "conv2d", "tables", "wide", "dot", "wiring")
 
 
 class Draw:
@@ -229,6 +229,34 @@ class Draw:
         names = ["tanh", "sigmoid", "softplus", "softsign", "selu", "LeakyReLU", "ThresholdedReLU", "hard_sigmoid"]
         for name in self.rng.permutation([*names, "hard_tanh", "softmax", "PReLU", "ELU"])[:3]:
             a = self._activation(a, str(name))
+
+    def _pad(self, a: str) -> str:
+        shape, attributes = [], {"data_format": "channels_last", "n_chan": self.shapes[a][-1]}
+        for axis, before, after, n in self._spatial(a):
+            pads = (self._int(0, 2), self._int(0, 2))
+            attributes |= {
+                f"in_{axis}": n,
+                f"out_{axis}": n + sum(pads),
+                f"pad_{before}": pads[0],
+                f"pad_{after}": pads[1],
+            }
+            shape.append(n + sum(pads))
+        return self.add(f"ZeroPadding{len(shape)}D", [a], (*shape, self.shapes[a][-1]), **attributes)
+
+    def _join(self, a: str, b: str) -> str:
+        shape, axis = list(self.shapes[a]), self._int(1, len(self.shapes[a]))
+        shape[axis - 1] *= 2
+        op = f"concatenate{len(shape)}d"
+        return self.add("Concatenate", [a, b], tuple(shape), axis=axis - len(shape) - 1, op=op)
+
+    def _wiring(self) -> None:
+        """Padding, joining and transposition, in one dimension and in two."""
+        a = self._input(*(self._int(2, 4) for _ in range(self._int(2, 3))))
+        b = self._activation(a)
+        a = self._pad(self._join(b, self._activation(a)))
+        perm = [int(i) for i in self.rng.permutation(len(self.shapes[a]))]
+        a = self.add("Transpose", [a], tuple(self.shapes[a][i] for i in perm), perm=perm)
+        self._activation(a)
 
     def _wide(self) -> None:
         """Activations of numbers that have too many values for a table."""

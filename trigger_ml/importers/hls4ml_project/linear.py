@@ -165,8 +165,11 @@ def resource_order(n: int, reuse: int) -> Sequence[int] | None:
 
 
 def total(net: Net, a: str, accum: ApType) -> str:
-    """The sum over the last axis, which becomes 1, of an accumulator that starts at zero."""
-    n = net.known[a].shape[-1]
+    """The sum over the last axis, in an accumulator that starts at zero."""
+    shape = net.known[a].shape
+    if accum.wraps and net.known[a].frac <= accum.frac:
+        return net.cast(net.add(ops.Reduce("sum", len(shape) - 1), a), accum)
+    n = shape[-1]
     none = np.zeros(1, dtype=object)
     s = Sum(np.zeros((0, 1), dtype=object), 0, none, accum, latency_order(n))
     return summed(net, a, np.ones((n, 1), dtype=object), list(range(n)), (none, 0), s)

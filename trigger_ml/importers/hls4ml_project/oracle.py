@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,9 @@ class Oracle:
         try:
             tools.run([self.program, mode, source, result], cwd=self.folder, timeout_s=RUN_S)
         except ToolFailed as error:
-            raise ImportRefused(f"the project's own C++ stopped: {_short(error)}") from None
+            raise ImportRefused(
+                f"the project's own C++ stopped on some input ({_short(error)}): simulate it with hls4ml first"
+            ) from None
         if not result.is_file() or result.stat().st_size != 8 * count:
             raise ImportRefused("the project's own C++ ended before it had answered")
         return np.fromfile(result, "<i8").astype(np.int64)
@@ -175,7 +178,12 @@ def compiled(
 
 
 def _short(error: ToolFailed) -> str:
-    return str(error).rpartition(": ")[2][:300]
+    """The compiler's first error or the program's end, without our folders."""
+    text = str(error)
+    found = re.search(r"error: (.*?)(?: \| |$)", text) or re.search(
+        r"failed with (code -?\d+)|(took more than \S+ s)", text
+    )
+    return next(g for g in found.groups() if g)[:200] if found else text.rpartition(": ")[2][:200]
 
 
 def _driver(
