@@ -44,7 +44,13 @@ fuzz: setup
 	$(BIN)/python -m trigger_ml.fuzz --engine vhdl --count $(RTL_COUNT)
 
 bench: setup
-	set -e; for script in bench/*.py; do $(BIN)/python $$script; done
+	$(BIN)/trigger-ml bench emulation
+	$(BIN)/python bench/equalities.py
+	$(BIN)/trigger-ml run models/l1_student --frozen
+	$(BIN)/trigger-ml bundle models/l1_student
+	$(BIN)/python -m bench.emulate_files hls_projects/l1_student/l1_student.zip
+	$(BIN)/python bench/uniform_bits.py
+	$(BIN)/python bench/kill_run.py
 
 docs: setup
 	$(BIN)/python -c "import pathlib, trigger_ml.spec as s; pathlib.Path('docs/spec.md').write_text(s.reference())"

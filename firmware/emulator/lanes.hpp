@@ -10,6 +10,9 @@
 
 #define AI inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
+// A function that fills rows. noipa: g++ 12 takes one that stores nothing but results of __builtin_convertvector for a
+// function without effects, and drops the call.
+#define ROWS __attribute__((noinline, noipa))
 
 namespace KERNEL {
 

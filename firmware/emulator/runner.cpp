@@ -84,9 +84,9 @@ trigger_status evaluate(const void *const *inputs, trigger_type type, int64_t *c
   const int64_t workers = std::max<int64_t>(1, std::min<int64_t>(threads, blocks));
   std::atomic<bool> good{true}, memory{true};
   auto work = [&](int64_t w) {
-    std::unique_ptr<char[]> space(new (std::nothrow) char[SCRATCH_BYTES + 64]);
+    std::unique_ptr<char[]> space(new (std::nothrow) char[SCRATCH_BYTES + 128]);
     if (!space) { memory = false; return; }
-    char *aligned = space.get() + (64 - (uintptr_t)space.get() % 64) % 64;
+    char *aligned = space.get() + (128 - (uintptr_t)space.get() % 128) % 128;
     const int64_t first = blocks * w / workers * BLOCK_EVENTS;
     const int64_t last = std::min(events, blocks * (w + 1) / workers * BLOCK_EVENTS);
     if (first < last && !part(inputs, type, outputs, first, last, block, aligned)) good = false;

@@ -17,6 +17,7 @@ from trigger_ml.backends.emulator.library import Library
 from trigger_ml.errors import ArtifactError, GraphError, Mismatch, ToolMissing
 from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
 from trigger_ml.fuzz import random_events, random_graph
+from trigger_ml.ir import ops
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
@@ -79,6 +80,22 @@ def test_every_mode_on_every_integer(tmp_path, overflow):
     feed = np.arange(-512, 512)[:, None]
     want, got = interpret(graph, feed), cpp.simulate(tmp_path / "g", graph, feed)
     assert all(np.array_equal(got[o], want[o]) for o in want)
+
+
+@pytest.mark.parametrize("width", [14, 15, 16, 17])
+@pytest.mark.parametrize("squared", [True, False])
+def test_sums_beyond_32_bits_of_rows_within(tmp_path, width, squared):
+    """g++ 12 dropped the function that widens the rows: every answer was wrong."""
+    b = Builder()
+    x = b.input((10,), Fixed(True, width, 0))
+    y = b.add(ops.Mul(), x, x) if squared else x
+    graph = b.graph(b.affine(y, np.full((10, 1), 1 if squared else 1 << 18), [3], 0))
+    cpp.build(graph, tmp_path / "g", TARGET)
+    feed = random_events(graph, 300, width)
+    want = interpret(graph, feed)
+    for kernel in Library(tmp_path / "g" / cpp.LIBRARY).kernels:
+        got = cpp.simulate(tmp_path / "g", graph, feed, kernel=kernel)
+        assert all(np.array_equal(got[o], want[o]) for o in want), kernel
 
 
 def test_integers_beyond_32_bits(tmp_path):

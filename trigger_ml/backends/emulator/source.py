@@ -133,7 +133,7 @@ class Source:
         return x.text.format(*(self.at(n, i) for n, i in x.reads))
 
     def _function(self, name: str, lines: Sequence[str]) -> None:
-        self.functions.append(f"static __attribute__((noinline)) void {name}(V *s) {{\n" + "\n".join(lines) + "\n}")
+        self.functions.append(f"static ROWS void {name}(V *s) {{\n" + "\n".join(lines) + "\n}")
         self.calls.append(f"  {name}(s);")
 
     # -- kernels ------------------------------------------------------------------------------------------------------
