@@ -23,7 +23,7 @@ from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.verify import verify
 from trigger_ml.verify import verify as verify_bundle
 
-FEW = "\n[engines]\nhls4ml = 0\nverilog = 0\nsecond = 0\nvhdl = 0\nonnx = 3000\ncpp = 3000\n[physics]\nbootstrap = 20\n"
+FEW = "\n[engines]\nhls4ml = 0\nverilog = 0\nsecond = 0\nvhdl = 0\nonnx = 3000\ncpp = 3000\ncmssw = 0\n[physics]\nbootstrap = 20\n"
 
 
 def quiet() -> Console:
