@@ -31,7 +31,15 @@ NEEDS = {
 def _missing(mark: str) -> list[str]:
     packages, programs = NEEDS[mark]
     missing = [name for name in packages if tools.package_version(name) is None]
+    if mark == "needs_cocotb" and not missing and not _libpython():
+        missing = ["libpython, which simulators embed,"]
     return missing + [name for name in programs if (tools.find(name) or shutil.which(name)) is None]
+
+
+def _libpython() -> bool:
+    from find_libpython import find_libpython
+
+    return find_libpython() is not None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

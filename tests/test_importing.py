@@ -23,7 +23,18 @@ from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.verify import verify
 from trigger_ml.verify import verify as verify_bundle
 
-FEW = "\n[engines]\nhls4ml = 0\nverilog = 0\nsecond = 0\nvhdl = 0\nonnx = 3000\ncpp = 3000\ncmssw = 0\n[physics]\nbootstrap = 20\n"
+FEW = """
+[engines]
+hls4ml = 0
+verilog = 0
+second = 0
+vhdl = 0
+onnx = 3000
+cpp = 3000
+cmssw = 0
+[physics]
+bootstrap = 20
+"""
 
 
 def quiet() -> Console:
