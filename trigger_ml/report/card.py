@@ -93,7 +93,7 @@ def table(reports: Iterable[Report]) -> str:
     """One row a model, then the count of objects for comparison."""
     rows = list(reports)
     heads = [f"AUC {labels.process(name)}" for name in SIGNALS]
-    lines = [f"| model | bits | EBOPs | LUT | FF | DSP | cycles | II | {' | '.join(heads)} | events that differ |"]
+    lines = [f"| model | weight bits | EBOPs | LUT | FF | DSP | cycles | II | {' | '.join(heads)} | events that differ |"]
     lines.append("|---" * (9 + len(SIGNALS)) + "|")
     for report in rows:
         r = _row(report)
