@@ -1,0 +1,50 @@
+"""A card's figures are the report's, and a page without a place for them is left alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trigger_ml import artifact
+from trigger_ml.errors import ArtifactError
+from trigger_ml.report import card
+
+ROOT = Path(__file__).parents[2]
+MODELS = sorted(p.parent for p in (ROOT / "models").glob("*/qgraph.json"))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda p: p.name)
+def test_the_shipped_cards_are_of_the_shipped_graphs(model: Path) -> None:
+    digest = artifact.read_json(model / "qgraph.json")["digest"]
+    assert f"Graph `{digest[:16]}`." in (model / "card.md").read_text("utf-8")
+
+
+def test_the_tables_show_the_same_rows() -> None:
+    rows = json.loads((ROOT / "docs" / "models.json").read_text("utf-8"))
+    assert {row["model"] for row in rows} == {model.name for model in MODELS}
+    for page in (ROOT / "README.md", ROOT / "docs" / "models.md"):
+        text = page.read_text("utf-8")
+        for row in rows:
+            line = next(line for line in text.splitlines() if line.startswith(f"| `{row['model']}` |"))
+            assert f"| {row['quantities']['lut']:,} |" in line
+            assert f"{row['mismatches']} of {row['events']:,}" in line
+    assert {row["mismatches"] for row in rows} == {0}
+
+
+def test_what_stands_between_the_marks_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "card.md"
+    page.write_text(f"above\n{card.BEGIN}\nold\n{card.END}\nbelow\n")
+    card.put(page, "new\n")
+    card.put(page, "newer\n")
+    assert page.read_text() == f"above\n{card.BEGIN}\nnewer\n{card.END}\nbelow\n"
+
+
+@pytest.mark.parametrize("text", ["", f"{card.BEGIN}\n", f"{card.END}\n{card.BEGIN}\n", f"{card.BEGIN}{card.END}" * 2])
+def test_a_page_without_one_place_is_refused(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "card.md"
+    page.write_text(text)
+    with pytest.raises(ArtifactError, match="has no place for figures"):
+        card.put(page, "new\n")
+    assert page.read_text() == text
