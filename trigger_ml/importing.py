@@ -74,8 +74,8 @@ def bring_in(
         artifact.atomic_write(part / SPEC, text)
         artifact.atomic_write(part / "card.md", card(called, graph, found))
     for remark in found.remarks:
-        console.print(f"[yellow]{remark}[/yellow]", highlight=False)
-    console.print(f"{to}: {found.origin}; {events} events equal to {found.oracle}", highlight=False)
+        console.print(remark, style="yellow", markup=False, highlight=False)
+    console.print(f"{to}: {found.origin}; {events} events equal to {found.oracle}", markup=False, highlight=False)
     return {"model": str(to), "graph_digest": digest, **said, "remarks": list(found.remarks)}
 
 
