@@ -70,6 +70,10 @@ template <int S, class T> static AI T rnd_inf(T a) { return (a + splat<T>(HALF<S
 template <int S, class T> static AI T rnd_conv(T a) { return (a + splat<T>(HALF<S> - 1) + ((a >> S) & 1)) >> S; }
 
 template <class R, class E, class I> static AI R look(const E *table, I i) {
+#if defined(__AVX512VNNI__)
+  if constexpr (sizeof(R) == sizeof(V) && sizeof(I) == sizeof(V) && sizeof(E) == 4)
+    return __builtin_ia32_gathersiv16si(V{}, table, i, -1, 4);
+#endif
   R r;
   UNROLL for (int k = 0; k < LANES; k++) r[k] = table[i[k]];
   return r;
