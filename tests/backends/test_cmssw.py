@@ -6,6 +6,7 @@ import ctypes
 import itertools
 import json
 import re
+import shutil
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -201,11 +202,7 @@ def test_what_is_no_plugin_is_refused(built, tmp_path):
 
 def test_a_fault_in_the_source_is_found(built, tmp_path):
     graph, folder = built
-    for path in folder.rglob("*"):
-        if path.is_file() and path.suffix != ".so":
-            to = tmp_path / path.relative_to(folder)
-            to.parent.mkdir(exist_ok=True)
-            to.write_bytes(path.read_bytes())
+    shutil.copytree(folder, tmp_path, ignore=shutil.ignore_patterns("*.so"), dirs_exist_ok=True)
     kernel = tmp_path / "kernel.inc"
     text, count = re.subn(r"(w_n2_0\[\] = \{)(-?\d+)", lambda m: f"{m[1]}{int(m[2]) ^ 1}", kernel.read_text(), count=1)
     assert count == 1
@@ -225,11 +222,7 @@ def test_the_sources_are_a_function_of_the_graph_and_the_header_names_it():
 
 def test_the_makefile_alone_builds_the_plugin(built, tmp_path):
     graph, folder = built
-    for path in folder.rglob("*"):
-        if path.is_file() and path.suffix != ".so":
-            to = tmp_path / path.relative_to(folder)
-            to.parent.mkdir(exist_ok=True)
-            to.write_bytes(path.read_bytes())
+    shutil.copytree(folder, tmp_path, ignore=shutil.ignore_patterns("*.so"), dirs_exist_ok=True)
     subprocess.run(["make", "-s", "net0.so", cmssw.ADAPTER], cwd=tmp_path, check=True)
     subprocess.run(["make", "-s", "install", f"PREFIX={tmp_path}/to"], cwd=tmp_path, check=True)
     assert (tmp_path / "to" / "lib64" / "net0.so").exists()

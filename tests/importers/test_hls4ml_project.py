@@ -66,7 +66,8 @@ def test_a_random_project_comes_back(kind: str, seed: int, tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", models.KINDS)
 def test_many_random_projects_come_back(kind: str, seed: int, tmp_path: Path) -> None:
     draw = models.Draw(100 + seed, kind)
-    hls4ml_project.read(models.write(draw, tmp_path / "net", ["Vitis", "Vivado"][seed % 2]), 2000, seed)
+    folder = models.write(draw, tmp_path / "net", ["Vitis", "Vivado"][seed % 2])
+    assert hls4ml_project.read(folder, 2000, seed).events == 2000
 
 
 @pytest.mark.slow
@@ -88,7 +89,7 @@ def test_a_keras_model_with_the_precisions_of_hls4ml_comes_back(
     granularity: str, precision: str, tmp_path: Path
 ) -> None:
     folder = models.write_keras(tmp_path / "net", granularity, precision)
-    hls4ml_project.read(folder, 1000, 3)
+    assert hls4ml_project.read(folder, 1000, 3).events == 1000
 
 
 def same_integers(graph: Graph, folder: Path, seed: int) -> bool:
@@ -219,7 +220,7 @@ def test_adders_of_distributed_arithmetic_equal_their_own_cpp(tmp_path: Path) ->
     files = text.distributed()
     code = files.pop("nnet_utils/nnet_code_gen.h")
     (deployed(tmp_path, files) / "NN" / "nnet_utils" / "nnet_code_gen.h").write_text(code)
-    hls4ml_project.read(tmp_path, 2000, 1)
+    assert hls4ml_project.read(tmp_path, 2000, 1).events == 2000
 
 
 def test_adders_that_cut_a_partial_sum_are_refused(tmp_path: Path) -> None:

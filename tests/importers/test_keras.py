@@ -73,9 +73,9 @@ def test_qkeras_models_give_their_own_numbers(kind: str, seed: int, suffix: str,
 @pytest.mark.parametrize("seed", range(100, 125))
 def test_many_random_models(kind: str, seed: int, tmp_path: Path) -> None:
     save(hgq_model(seed, kind), tmp_path / "h.keras")
-    hgq.read(tmp_path / "h.keras", 200, seed)
+    assert hgq.read(tmp_path / "h.keras", 200, seed).events == 200
     save(qkeras_model(seed, kind), tmp_path / "q.keras")
-    qkeras.read(tmp_path / "q.keras", 200, seed)
+    assert qkeras.read(tmp_path / "q.keras", 200, seed).events == 200
 
 
 def save(model: Any, path: Path) -> None:

@@ -25,7 +25,7 @@ Report = Mapping[str, Any]
 
 
 def write_all(models: Path, runs: Path, docs: Path) -> None:
-    """Write the figures of every model whose run is there into its card, and ``models.md``, ``models.json`` and README.
+    """Write the figures into every card with a place for them, and the table into ``models.md``, README and JSON.
 
     Args:
         models: folder of models.
@@ -36,7 +36,7 @@ def write_all(models: Path, runs: Path, docs: Path) -> None:
         ArtifactError: a run is missing or of another graph than the frozen one, or a card has no place for figures.
     """
     reports = []
-    for folder in sorted(p for p in models.iterdir() if (p / "card.md").is_file()):
+    for folder in sorted(p.parent for p in models.glob("*/card.md") if BEGIN in p.read_text("utf-8")):
         report = artifact.read_json(runs / folder.name / "report.json")
         frozen = artifact.read_json(folder / "qgraph.json")["digest"]
         if report["graph"]["digest"] != frozen:
