@@ -103,7 +103,7 @@ def test_the_digest_follows_every_setting() -> None:
     [
         ({"variant": "min_bias"}, "available are zero_bias"),
         ({"background": 3}, "at least 10"),
-        ({"signal": 0}, "at least 10"),
+        ({"signal": 3}, "at least 10"),
         ({"pileup": -1.0}, "not negative"),
         ({"seed": -1}, "not negative"),
     ],
@@ -125,7 +125,9 @@ def fill(folder: Path, leave: set[str]) -> list[maker.Job]:
         events = encode(rng.exponential(10, (job.size, OBJECTS, 3)) * (1, 0, 0.1))
         source = np.zeros(job.size, np.int32)
         if f"{job.process}-{job.part}" not in leave:
-            artifact.write_npz(job.path, {"hw": events, "source": source, "tried": np.array([job.size])})
+            regions = rng.integers(0, 50, (job.size, 18, 14), np.uint16)
+            chunk = {"hw": events, "regions": regions, "source": source, "tried": np.array([job.size])}
+            artifact.write_npz(job.path, chunk)
     return [job for job in jobs if f"{job.process}-{job.part}" in leave]
 
 

@@ -13,6 +13,7 @@ from trigger_ml.samples.detector import ETA, PHI, Deposits, Ints, Leptons, add, 
 from trigger_ml.samples.features import encode
 from trigger_ml.samples.pileup import FRESH, TRAIN_SHARE, Pool, dominant, draw, offsets, select, stack
 from trigger_ml.samples.processes import HARD, Leg, legs
+from trigger_ml.samples.regions import regions
 
 LEPTON_PT = 23.0
 """GeV; adc2021_like keeps events with an isolated electron or muon above it."""
@@ -34,23 +35,34 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Crossings:
-    """Objects in physical units (events, 19, 3), whether each passes the lepton filter, and its leading collision.
+    """Objects in physical units (events, 19, 3), regions, whether each passes the lepton filter, its leading collision.
 
-    ``source`` is the pool's number of the most active collision, ``FRESH`` if that was generated for this event alone,
+    ``regions`` is ``(events, 18, 14)``, see :mod:`trigger_ml.samples.regions`. ``source`` is the pool's number of the most active collision, ``FRESH`` if that was generated for this event alone,
     as it is in every event with a hard process.
     """
 
     objects: NDArray[np.float64]
+    regions: NDArray[np.uint16]
     lepton: NDArray[np.bool_]
     source: Ints
+
+    def take(self, keep: Ints) -> Crossings:
+        """Some of them."""
+        return Crossings(self.objects[keep], self.regions[keep], self.lepton[keep], self.source[keep])
 
 
 def make_chunk(
     variant: str, process: str, part: str, size: int, pool: Pool, pileup: float, rng: np.random.Generator
 ) -> dict[str, NDArray]:
-    """``size`` events: ``hw`` (size, 57) hardware integers and ``source`` (size,); ``tried`` collisions generated."""
+    """``size`` events: ``hw`` (size, 57) hardware integers, ``regions`` (size, 18, 14) and ``source`` (size,).
+
+    ``tried`` is the number of collisions generated for them. ``part`` says which of the pool they draw from: ``all``,
+    or one side of the border between training and test.
+    """
     border = int(pool.deposits.collisions * TRAIN_SHARE)
-    lo, hi = (border, pool.deposits.collisions) if part == "test" else (0, border)
+    lo, hi = (0 if part == "all" else border, pool.deposits.collisions)
+    if part in ("train", "validation"):
+        lo, hi = 0, border
     overlay = Overlay(pool, lo, hi, pileup, Collider(HARD, _seed(rng)))
     parts, tried = [], 0
     hard_processes = legs(variant, process)
@@ -63,7 +75,13 @@ def make_chunk(
     hw = encode(np.concatenate([part.objects for part in parts]))
     source = np.concatenate([part.source for part in parts])
     order = rng.permutation(size)
-    return {"hw": hw[order], "source": source[order].astype(np.int32), "tried": np.array([tried])}
+    regional = np.concatenate([part.regions for part in parts])
+    return {
+        "hw": hw[order],
+        "regions": regional[order],
+        "source": source[order].astype(np.int32),
+        "tried": np.array([tried]),
+    }
 
 
 def _seed(rng: np.random.Generator) -> int:
@@ -105,7 +123,7 @@ def _leg(
         keep = np.flatnonzero(crossings.lepton | (not filtered))[: count - have]
         tried += ask
         have += len(keep)
-        made.append(Crossings(crossings.objects[keep], crossings.lepton[keep], crossings.source[keep]))
+        made.append(crossings.take(keep))
     return made, tried
 
 
@@ -141,7 +159,7 @@ def cross(
     em32, had32 = measure(em, had, rng)
     towers = objects.Towers(em32, had32, objects.pileup_density(em32 + had32))
     built = objects.build(towers, total.muons, rng)
-    return Crossings(built, _has_lepton(built, total.muons, towers, truth), source)
+    return Crossings(built, regions(em32 + had32), _has_lepton(built, total.muons, towers, truth), source)
 
 
 def _has_lepton(

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.errors import SampleError
 from trigger_ml.samples.dataset import Sample, Split
-from trigger_ml.samples.features import COLUMN, FEATURES, INPUT_FORMAT
+from trigger_ml.samples.features import COLUMN, FEATURES, INPUT_FORMAT, OBJECTS
 
 LAYOUT = "trigger_ml.l1_objects"
 VERSION = 1
 PARTS = ("train", "validation", "test")
+ALL = "all"
+"""The only part of a background for rates."""
 
 _OBJECTS_NOTE = "Pythia 8 with a parametric detector of our own, not tuned to CMS or ATLAS data."
 VARIANTS = {
@@ -113,6 +115,7 @@ def read(path: Path, variant: str) -> Sample:
         pileup=pileup,
         source=_sources(source, background.test if variant == "zero_bias" else None),
         notes=VARIANTS[variant],
+        shape=(OBJECTS, 3),
     )
 
 

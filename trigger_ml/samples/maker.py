@@ -45,7 +45,7 @@ class Settings:
     Attributes:
         variant: ``zero_bias`` or ``adc2021_like``.
         background: background events.
-        signal: events of each signal.
+        signal: events of each signal; 0: a background for rates, without parts, drawn from the whole pool.
         pool: soft collisions in the pool.
         pileup: mean number of non-diffractive collisions overlaid on a crossing.
         seed: of everything.
@@ -69,12 +69,18 @@ class Settings:
         return artifact.digest_json({"pool": content})
 
     def processes(self) -> tuple[str, ...]:
-        """Background, then signals."""
-        return (processes.BACKGROUND, *processes.SIGNALS)
+        """Background, then signals, if there are any."""
+        return (processes.BACKGROUND, *(processes.SIGNALS if self.signal else ()))
+
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts; ``all`` stands alone where there is nothing to train on."""
+        return layout.PARTS if self.signal else (layout.ALL,)
 
     def sizes(self, process: str) -> tuple[int, ...]:
         """Events of each part."""
         background = process == processes.BACKGROUND
+        if not self.signal:
+            return (self.background,)
         total = self.background if background else self.signal
         edges = np.rint(np.cumsum((0.0, *SHARES[background])) * total).astype(int)
         return tuple(np.diff(edges).tolist())
@@ -113,7 +119,7 @@ def event_jobs(settings: Settings, folder: Path) -> list[Job]:
     jobs = [
         Job(settings, folder, process, part, i, n)
         for process in settings.processes()
-        for part, size in zip(layout.PARTS, settings.sizes(process), strict=True)
+        for part, size in zip(settings.parts(), settings.sizes(process), strict=True)
         for i, n in _chunks(size, CHUNK)
     ]
     return sorted(jobs, key=lambda job: job.index)
@@ -168,8 +174,8 @@ def collect(settings: Settings, folder: Path) -> Path:
 def _check(settings: Settings, workers: int) -> None:
     if settings.variant not in layout.VARIANTS:
         raise SampleError(f'there is no variant "{settings.variant}": available are {", ".join(layout.VARIANTS)}')
-    if settings.background < 10 or settings.signal < 10 or settings.pool < 10:
-        raise SampleError("a sample needs at least 10 background, signal and pool events: ask for more")
+    if settings.background < 10 or 0 < settings.signal < 10 or settings.pool < 10:
+        raise SampleError("a sample needs at least 10 background, signal (or none) and pool events: ask for more")
     if settings.pileup < 0 or settings.seed < 0 or workers < 1:
         raise SampleError("pileup and seed are not negative and workers at least 1: correct them")
 
@@ -191,7 +197,11 @@ def _finished(job: Job) -> bool:
         chunk = artifact.read_npz(job.path)
     except ArtifactError:
         return False
-    return bool(len(chunk["hw"]) == job.size if "hw" in chunk else chunk["generated"][0] == job.size)
+    return bool(
+        len(chunk["hw"]) == len(chunk.get("regions", ())) == job.size
+        if "hw" in chunk
+        else chunk["generated"][0] == job.size
+    )
 
 
 def _work(jobs: list[Job], workers: int) -> Iterator[None]:
