@@ -37,7 +37,8 @@ class Overlay:
 class Crossings:
     """Objects in physical units (events, 19, 3), regions, whether each passes the lepton filter, its leading collision.
 
-    ``regions`` is ``(events, 18, 14)``, see :mod:`trigger_ml.samples.regions`. ``source`` is the pool's number of the most active collision, ``FRESH`` if that was generated for this event alone,
+    ``regions`` is ``(events, 18, 14)``, see :mod:`trigger_ml.samples.regions`.
+    ``source`` is the pool's number of the most active collision, ``FRESH`` if that was generated for this event alone,
     as it is in every event with a hard process.
     """
 
