@@ -34,8 +34,11 @@ latency_ns = 60.0
 fpr = [1e-5, 1e-4]
 """
 
-SCORES = "rz, mu2, dkl, distilled, reconstruction"
-MODEL_KEYS = "family, frontend, score, hidden, latent, beta, bits"
+SCORES = "rz, mu2, dkl, distilled, reconstruction, tagger, pair"
+MODEL_KEYS = (
+    "family, frontend, score, hidden, head, particles, weighted, filters, kernel, stride, pool, pooling, same, latent, "
+    "beta, bits"
+)
 TOP_KEYS = "name, seed, sample, model, train, target, engines, budget, physics"
 
 BAD = [

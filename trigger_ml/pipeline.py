@@ -293,13 +293,12 @@ def _integers(ws: Workspace) -> None:
 
 def _threshold(ws: Workspace, graph: Graph) -> int:
     """The largest rate not above the spec's, on the background's validation part."""
-    from trigger_ml.physics.rates import crossings_khz
+    from trigger_ml.physics.rates import accepted_share
     from trigger_ml.physics.roc import Background, at_fpr
 
     score = graph.outputs[0]
     scores = interpret(graph, ws.sample.background.validation)[score][:, 0]
-    physics = ws.spec.physics
-    share = physics.rate_khz / crossings_khz(physics.bunches)
+    share = accepted_share(ws.spec.physics, ws.sample.gives_rates)
     found = at_fpr("validation", Background.of(scores, np.arange(len(scores))), share).threshold
     t = bounds(graph)[score]
     return int(np.clip(int(found), int(t.lo[0]) + 1, int(t.hi[0])))

@@ -21,8 +21,9 @@ from trigger_ml.frontends.plan import Plan
 from trigger_ml.ir.bounds import FLOAT32_EXACT, bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import BLOCK, check_inputs, evaluate
+from trigger_ml.physics.rates import accepted_share
 from trigger_ml.samples.dataset import Sample
-from trigger_ml.spec import ORBIT_HZ, Spec
+from trigger_ml.spec import Spec
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -81,7 +82,7 @@ def write(
     kept = {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
     write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
     graph = to_graph(arrays, spec, sample, rounding)
-    score = quality(graph, spec, plan)
+    score = quality(graph, spec, plan, sample.gives_rates)
     write_json(folder / "history.json", {"phases": dict(history), "score": score})
     if console is not None and not score["enough_levels"]:
         console.print(
@@ -134,7 +135,7 @@ def _integer_bits(graph: Graph, plan: Plan) -> int:
     return max((4 * top).bit_length() - bounds(graph)[node].frac, 1)
 
 
-def quality(graph: Graph, spec: Spec, plan: Plan) -> dict[str, Any]:
+def quality(graph: Graph, spec: Spec, plan: Plan, gives_rates: bool) -> dict[str, Any]:
     """How good the quantized score is as a score: rank correlation with the twin, range, resolution.
 
     Validation events only: background and signals. The working point is the background's quantile at the spec's rate.
@@ -142,7 +143,7 @@ def quality(graph: Graph, spec: Spec, plan: Plan) -> dict[str, Any]:
     family = plugins.find("families", spec.model.family)
     ours = _run(graph, "score", plan.validation)[:, 0]
     twin = family.float_score(plan.twin, plan.validation, spec)
-    accepted = spec.physics.rate_khz * 1e3 / (spec.physics.bunches * ORBIT_HZ)
+    accepted = accepted_share(spec.physics, gives_rates)
     background, signal = ours[: plan.background], ours[plan.background :]
     threshold = int(np.quantile(background, 1 - accepted, method="higher"))
     levels = np.unique(ours[ours >= threshold]).size

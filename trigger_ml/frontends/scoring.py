@@ -71,7 +71,7 @@ def add_score(
     b: Builder, score: str, x: str, parts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], pt: NDArray[np.int64]
 ) -> str:
     """Append the score to the network whose heads are ``parts`` (head -> node); return its node."""
-    if score == "distilled":
+    if score in ("distilled", "tagger"):
         return parts["score"]
     if score == "reconstruction":
         terms = _differences(b, x, parts["restored"], pt)

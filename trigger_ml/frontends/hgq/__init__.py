@@ -119,7 +119,7 @@ def _measured(
 ) -> loop.Record:
     """One point of the front: EBOPs, and the rank correlation that the snapshot, as it is, has with the twin."""
     graph = to_graph(result.complete(spec, sample, todo, network.arrays(), ROUNDING), spec, sample, ROUNDING)
-    ranks = result.quality(graph, spec, todo)["rank_correlation"]
+    ranks = result.quality(graph, spec, todo, sample.gives_rates)["rank_correlation"]
     return {"epoch": len(history) - 1, "ebops": history[-1]["ebops"], "rank_correlation": ranks["all"]}
 
 
