@@ -106,7 +106,7 @@ class Add:
 
 @dataclass(frozen=True)
 class Join:
-    """The flat layer before, then an earlier flat one."""
+    """An earlier flat layer, then the one before."""
 
     name: str
     other: str
@@ -283,7 +283,7 @@ def _output(layer: Layer, weights: Weights, z: Floats, found: Mapping[str, Float
         case Add():
             return z + found[layer.other]
         case Join():
-            return np.concatenate([z, found[layer.other]], axis=1)
+            return np.concatenate([found[layer.other], z], axis=1)
         case Reshape():
             return z.reshape(len(z), *layer.shape)
         case Permute():

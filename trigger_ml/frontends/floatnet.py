@@ -130,7 +130,7 @@ def output(layer: Layer, weights: tuple[Any, Any] | None, z: Any, found: dict[st
         case net.Add():
             return z + found[layer.other]
         case net.Join():
-            return tf.concat([z, found[layer.other]], 1)
+            return tf.concat([found[layer.other], z], 1)
         case net.Reshape():
             return tf.reshape(z, (-1, *layer.shape))
         case net.Permute():

@@ -125,7 +125,7 @@ def _wired(b: Builder, a: str, layer: net.Layer, nodes: Mapping[str, str]) -> st
         case net.Add():
             return b.add(ops.Add(), a, nodes[layer.other], name=layer.name)
         case net.Join():
-            return b.add(ops.Concat(0), a, nodes[layer.other], name=layer.name)
+            return b.add(ops.Concat(0), nodes[layer.other], a, name=layer.name)
         case net.Reshape():
             return b.add(ops.Reshape(layer.shape), a, name=layer.name)
         case net.Permute():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from trigger_ml.artifact import write_npz
-from trigger_ml.families import inputs
+from trigger_ml.families import double, inputs
 from trigger_ml.families import layers as net
 from trigger_ml.families.layers import Floats, Layer, forward
 from trigger_ml.fixed import Fixed
@@ -31,6 +31,9 @@ Integers = NDArray[np.integer[Any]]
 
 LOGIT_BITS = 13
 """Width of a tagger's logit: steps far below the spread of the bulk, a range for the tail."""
+
+PAIR_FRAC = 6
+"""Fraction length of each score of a pair, whose unit is the background's spread: a table reads it."""
 
 MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 10, 9, 9, 5
 HEADROOM = 2.0
@@ -130,6 +133,8 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
     validation = np.concatenate([sample.background.validation, *(s.validation for s in sample.signals.values())])
     if spec.model.score == "tagger":
         made = _tagger(spec, sample, layers, key, checkpoints, console)
+    elif spec.model.score == "pair":
+        made = _pair(spec, sample, layers, key, checkpoints, console)
     else:
         made = _anomaly(spec, sample, layers, key, checkpoints, console)
     write_npz(folder / "float.npz", made.twin)
@@ -176,6 +181,26 @@ def _anomaly(
         twin = trained[0]
         start = _firmware(layers, twin)
     return _Target(x, forward(layers, start, inputs.scaled(x)), twin, start)
+
+
+def _pair(
+    spec: Spec, sample: Sample, layers: tuple[Layer, ...], key: str, checkpoints: Path, console: Console | None
+) -> _Target:
+    """Two autoencoders kept apart, the pair that learns their errors, and the background's tail in each score."""
+    train = sample.background.train
+    rng = np.random.default_rng([spec.seed, 1])
+    x = np.concatenate([train, mixed(train, sample.features, rng)])
+    trained = teacher.autoencoders(spec, sample, train, key, checkpoints, console)
+    raw = np.stack([teacher.errors([one], spec, sample, x) for one in trained], axis=1)
+    low, spread = np.quantile(raw, 0.001, axis=0), raw[: len(train)].std(axis=0)
+    real = (np.arange(len(x)) < len(train)).astype(np.float64)[:, None]
+    wanted = np.concatenate([(raw - low) / spread, real], axis=1)
+    twin = teacher.pair(spec, sample, x, wanted, key, checkpoints, console)
+    y = forward(layers, twin, inputs.scaled(x))
+    for i, part in enumerate(double.PARTS):
+        at = np.linspace(0.0, 2.0 * y[:, i].max(), 4000)
+        twin |= {f"{part}.at": at, f"{part}.tail": double.tail(y[: len(train), i], at)}
+    return _Target(x, np.concatenate([y, real], axis=1), twin, twin)
 
 
 def _tagger(
@@ -235,6 +260,12 @@ def _heads(spec: Spec, layers: tuple[Layer, ...], reach: Floats) -> tuple[Head, 
     """Formats that hold what the float network reaches, with headroom."""
     latent, units = spec.model.latent, reach.shape[1]
     match spec.model.score:
+        case "pair":
+            tops = [int(HEADROOM * reach[:, i].max() * 2**PAIR_FRAC) for i in range(2)]
+            return tuple(
+                Head(part, i, i + 1, Fixed.holding(0, top, PAIR_FRAC))
+                for i, (part, top) in enumerate(zip(double.PARTS, tops, strict=True))
+            )
         case "tagger":
             return (Head("score", 0, 1, _signed(reach, LOGIT_BITS, 1.0)),)
         case "distilled":
@@ -272,6 +303,8 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
 
     if spec.model.score == "tagger":
         return _tagging
+    if spec.model.score == "pair":
+        return pair_loss(plan.y[:, :2])
     scale = np.maximum(plan.y.std(0), 0.1).astype(np.float32)
     distilled, latent = spec.model.score == "distilled", spec.model.latent
     score = _score(spec, sample)
@@ -295,6 +328,24 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
         wanted = log_score(x, y)
         weight = tf.where(wanted > edge, WEIGHT, 1.0)
         return tf.reduce_mean(weight * (heads(y, p) + (log_score(x, p) - wanted) ** 2))
+
+    return total
+
+
+def pair_loss(y: NDArray[np.float32]) -> Loss:
+    """Squared errors of both scores, those of the hardest events counting more, and what ties the two on background.
+
+    The third column of the targets says which events are background, not mixed ones: only their distance correlation
+    counts.
+    """
+    import tensorflow as tf
+
+    edges = tf.constant(np.quantile(y, 1.0 - TAIL, axis=0).astype(np.float32))
+
+    def total(x: Any, y: Any, p: Any) -> Any:
+        weight = tf.where(y[:, :2] > edges, WEIGHT, 1.0)
+        error = tf.reduce_mean(weight * (p - y[:, :2]) ** 2)
+        return error + teacher.APART * teacher.distance_correlation(p[:, 0], p[:, 1], y[:, 2])
 
     return total
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from trigger_ml import plugins
 from trigger_ml.artifact import read_npz, write_json, write_npz
+from trigger_ml.families import double
 from trigger_ml.fixed import Rounding
 from trigger_ml.frontends import scoring
 from trigger_ml.frontends.freezing import to_graph
@@ -95,8 +96,21 @@ def complete(spec: Spec, sample: Sample, plan: Plan, arrays: Arrays, rounding: R
     """Layers with what makes them a score: the heads' formats, and the integer bits that the score needs."""
     arrays = {**arrays, **scoring.head_arrays(plan.heads), "log_var.floor": np.array(plan.floor)}
     arrays["score.integer"] = np.array(62, np.int64)
+    if spec.model.score == "pair":
+        arrays |= {k: v for k, v in plan.twin.items() if k.endswith((".at", ".tail"))}
+        arrays |= _tails(to_graph(arrays, spec, sample, rounding), sample)
     bits = _integer_bits(to_graph(arrays, spec, sample, rounding), plan)
     return {**arrays, "score.integer": np.array(bits, np.int64)}
+
+
+def _tails(graph: Graph, sample: Sample) -> Arrays:
+    """The background's tail in each of a pair's own, quantized scores."""
+    found: Arrays = {}
+    for part in double.PARTS:
+        scores, known = _run(graph, part, sample.background.train)[:, 0], bounds(graph)[part]
+        at = np.arange(int(known.lo[0]), int(known.hi[0]) + 1)
+        found |= {f"{part}.at": at * 2.0**-known.frac, f"{part}.tail": double.tail(scores, at)}
+    return found
 
 
 def selfcheck(folder: Path, graph: Graph) -> tuple[Agreement, ...]:

@@ -28,6 +28,12 @@ LOG_VAR = 8.0
 MIN_KL = 1.0
 """A VAE whose KL divergence is below this many nats has stopped using its latent space."""
 
+FLOOR = 2.0**-6
+"""Added to a squared error before its logarithm."""
+
+APART = 10.0
+"""Weight of the distance correlation of two scores that shall be independent (arXiv:2111.06417)."""
+
 BATCH = 512
 RATE = 3e-3
 
@@ -105,7 +111,7 @@ class Stack:
 def encoder_of(spec: Spec, sample: Sample) -> tuple[Layer, ...]:
     """The float autoencoder's encoder: the family's own, or for a student the teacher that the spec describes."""
     model, train = spec.model, spec.train
-    if model.score == "distilled":
+    if model.score in ("distilled", "pair"):
         hidden = train.teacher_hidden or model.hidden
         if train.teacher_filters:
             return conv.body(conv.teacher_model(model, train.teacher_filters, hidden), sample.shape, _head(spec))
@@ -120,7 +126,7 @@ def _head(spec: Spec) -> Dense:
 
 def decoder_of(spec: Spec, outputs: int) -> tuple[Dense, ...]:
     """The float autoencoder's decoder."""
-    hidden = spec.train.teacher_hidden if spec.model.score == "distilled" else ()
+    hidden = spec.train.teacher_hidden if spec.model.score in ("distilled", "pair") else ()
     return autoencoder.decoder(replace(spec.model, hidden=hidden or spec.model.hidden), outputs)
 
 
@@ -160,7 +166,11 @@ def autoencoders(
             kl = 0.5 * tf.reduce_sum(mu**2 + tf.exp(log_var) - log_var - 1.0, -1)
             mu = mu + tf.exp(0.5 * log_var) * tf.random.stateless_normal(tf.shape(mu), noise)
         error = 0.5 * tf.reduce_sum((decoder(mu) - tb) ** 2, -1)
-        return tf.reduce_sum(tf.reduce_mean(error + model.beta * kl, -1))
+        apart = tf.constant(0.0)
+        if model.score == "pair":
+            logs = tf.math.log(error + 0.5 * FLOOR)
+            apart = APART * distance_correlation(logs[0], logs[1], tf.ones_like(logs[0]))
+        return tf.reduce_sum(tf.reduce_mean(error + model.beta * kl, -1)) + apart
 
     variables = [*encoder.variables, *decoder.variables]
     epochs = spec.train.float_epochs
@@ -204,7 +214,7 @@ def errors(trained: list[Arrays], spec: Spec, sample: Sample, x: NDArray[np.inte
         columns = weights["target.columns"].astype(int)
         mu = forward(layers, weights, z)[:, : spec.model.latent]
         restored = forward(decoder_of(spec, len(columns)), weights, mu)
-        total += np.log2(scores.squared_error(inputs.target(x[:, columns], unit), restored) + 2.0**-6)
+        total += np.log2(scores.squared_error(inputs.target(x[:, columns], unit), restored) + FLOOR)
     return total / len(trained)
 
 
@@ -284,6 +294,68 @@ def tagger(
     loop.fit(phase, job, folder, console)
     loop.restore(folder, phase, "best", net.variables)
     return finished(net, layers, sample, norm)
+
+
+def pair(
+    spec: Spec,
+    sample: Sample,
+    x: NDArray[np.integer[Any]],
+    y: Floats,
+    key: str,
+    folder: Path,
+    console: Console | None,
+) -> Arrays:
+    """Float networks of the firmware's shape that learn two scores and are kept apart on background.
+
+    Args:
+        spec: of the run.
+        sample: its events.
+        x: hardware integers ``(events, features)``.
+        y: ``(events, 3)``: both scores, and 1 for events of the background.
+        key: digest of all that the training depends on.
+        folder: of the checkpoints.
+        console: for progress.
+    """
+    import tensorflow as tf
+
+    layers = network_of(spec, sample)
+    norm = scaling(sample.features)
+    net = Net(layers, x.shape[1], spec.seed + 2)
+
+    def loss(noise: Any, xb: Any, yb: Any) -> Any:
+        p = net(xb)
+        return tf.reduce_mean((p - yb[:, :2]) ** 2) + APART * distance_correlation(p[:, 0], p[:, 1], yb[:, 2])
+
+    epochs = spec.train.float_epochs
+    phase = loop.Phase("student", "float pair", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
+    loop.fit(
+        phase, loop.Job((_normal(x, norm), y.astype(np.float32)), loss, net.variables, net.variables), folder, console
+    )
+    return finished(net, layers, sample, norm)
+
+
+def distance_correlation(a: Any, b: Any, weight: Any) -> Any:
+    """Squared distance correlation of two columns of a batch, TensorFlow (Szekely, Rizzo, Bakirov, arXiv:0803.4101).
+
+    Args:
+        a: numbers ``(events,)``.
+        b: others of the same events.
+        weight: how much each event counts.
+    """
+    import tensorflow as tf
+
+    p = weight / tf.reduce_sum(weight)
+
+    def centred(v: Any) -> Any:
+        d = tf.abs(v[:, None] - v[None])
+        row = tf.linalg.matvec(d, p)
+        return d - row[:, None] - row[None] + tf.tensordot(p, row, 1)
+
+    def covariance(c: Any, d: Any) -> Any:
+        return tf.tensordot(p, tf.linalg.matvec(c * d, p), 1)
+
+    c, d = centred(a), centred(b)
+    return covariance(c, d) / tf.sqrt(covariance(c, c) * covariance(d, d) + 1e-12)
 
 
 MEASURED = 2048

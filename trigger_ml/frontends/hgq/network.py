@@ -37,6 +37,7 @@ class Network:
         """Layers that start as the plan's float weights in ``START_BITS`` bits."""
         import keras
         import tensorflow as tf
+        from hgq.quantizer import Quantizer
 
         keras.utils.set_random_seed(seed)
         self.plan = plan
@@ -55,8 +56,12 @@ class Network:
                 if net.quantized(layer):
                     z = self._summed(layer, fine, shapes[read[layer.name]])(z)
                 found[layer.name] = _Wiring(layer, name=layer.name)(z, *_others(layer, found))
-        last = plan.layers[-1].name
-        self.model = keras.Model(first, found[last])
+        end = found[plan.layers[-1].name]
+        outer = None
+        if not isinstance(plan.layers[-1], net.Dense | net.Conv):
+            outer = Quantizer(_output(), name="outputs")
+            end = outer(end)
+        self.model = keras.Model(first, end)
         self.layers = [self.model.get_layer(n.name) for n in plan.layers if isinstance(n, net.Dense | net.Conv)]
         for layer in self.layers:
             self.quantizers[layer.name] = layer.iq.quantizer
@@ -64,8 +69,9 @@ class Network:
             layer.bias.assign(plan.start[f"{layer.name}.bias"])
         for name, (signed, reach) in plan.ranges().items():
             _set_activation(self.quantizers[name], signed, reach)
-        _set_output(self.layers[-1].oq.quantizer, plan)
-        frozen = {id(v) for v in self.layers[-1].oq.quantizer.variables}
+        final = outer.quantizer if outer is not None else self.layers[-1].oq.quantizer
+        _set_output(final, plan)
+        frozen = {id(v) for v in final.variables}
         self.trainable = [v for v in self.model.trainable_variables if id(v) not in frozen]
         self.weights = [v for layer in self.layers for v in (layer._kernel, layer.bias)]
         self.state = [*self.model.variables, self.beta] if self.sums else self.model.variables
