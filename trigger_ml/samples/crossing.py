@@ -35,10 +35,14 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Crossings:
-    """Objects in physical units (events, 19, 3), regions, whether each passes the lepton filter, its leading collision.
+    """Measured crossings.
 
-    ``regions`` is ``(events, 18, 14)``, see :mod:`trigger_ml.samples.regions`. ``source`` is the pool's number of the most active collision, ``FRESH`` if that was generated for this event alone,
-    as it is in every event with a hard process.
+    Attributes:
+        objects: in physical units, (events, 19, 3).
+        regions: (events, 18, 14), see :mod:`trigger_ml.samples.regions`.
+        lepton: whether each passes the lepton filter.
+        source: the pool's number of the most active collision; ``FRESH`` if that was generated for this event alone,
+            as it is in every event with a hard process.
     """
 
     objects: NDArray[np.float64]
