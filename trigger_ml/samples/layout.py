@@ -82,8 +82,8 @@ def creating(path: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """One of our files, open for reading; what HDF5 can't read becomes one sentence.
+def opened(path: Path, advice: str = REMAKE) -> Iterator[Any]:
+    """A file, open for reading; what HDF5 can't read becomes one sentence that ends with the advice.
 
     Raises:
         SampleError: if the file is missing, truncated or not HDF5.
@@ -91,13 +91,13 @@ def opened(path: Path) -> Iterator[Any]:
     import h5py
 
     if not path.is_file():
-        raise SampleError(f"{path} is missing: {REMAKE}")
+        raise SampleError(f"{path} is missing: {advice}")
     try:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise SampleError(f"{path} is not a whole HDF5 sample ({reason}): {REMAKE}") from None
+        raise SampleError(f"{path} is not a whole HDF5 sample ({reason}): {advice}") from None
 
 
 def header(contents: Contents, variant: str, pileup: float, provenance: artifact.Json) -> dict[str, Any]:
