@@ -24,13 +24,23 @@ _DENSE = 250
 
 @dataclass(frozen=True)
 class Overlay:
-    """Where pileup comes from: the pool's part, the mean number of collisions, and fresh hard ones."""
+    """Where pileup comes from, and what is done about it.
+
+    Attributes:
+        pool: of soft collisions.
+        lo: first of the pool's collisions that are drawn.
+        hi: the one behind the last.
+        mean: number of collisions in a crossing.
+        hard: generates those too hard for the pool.
+        subtract: take the pileup density off jets, and off what surrounds e/gamma and muons.
+    """
 
     pool: Pool
     lo: int
     hi: int
     mean: float
     hard: Collider
+    subtract: bool = True
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,8 @@ def cross(
     shape = (events, ETA, PHI)
     em, had = (add(key, weight, events * ETA * PHI).reshape(shape) for weight in (total.em, total.had))
     em32, had32 = measure(em, had, rng)
-    towers = objects.Towers(em32, had32, objects.pileup_density(em32 + had32))
+    density = objects.pileup_density(em32 + had32)
+    towers = objects.Towers(em32, had32, density if overlay.subtract else np.zeros_like(density))
     built = objects.build(towers, total.muons, rng)
     return Crossings(built, regions(em32 + had32), _has_lepton(built, total.muons, towers, truth), source)
 
