@@ -202,14 +202,15 @@ def _events(chunk: dict[str, NDArray], contents: Contents) -> tuple[NDArray[np.i
 
 
 def _provenance(settings: Settings, folder: Path, tried: dict[str, int]) -> artifact.Json:
-    pool = _pool(settings, folder)
+    counts = sum(artifact.read_npz(job.path)["generated"].astype(np.int64) for job in pool_jobs(settings, folder))
+    fraction, error = pileup.hard_fraction(*np.asarray(counts).tolist())
     return {
         "settings": {**asdict(settings), "signals": settings.processes()[1:]},
         "settings_digest": settings.digest(),
         "physics": PHYSICS,
         "collisions_generated": tried,
-        "hard_fraction": pool.hard_fraction,
-        "hard_fraction_error": pool.hard_fraction_error,
+        "hard_fraction": fraction,
+        "hard_fraction_error": error,
     }
 
 

@@ -20,8 +20,9 @@ PILEUP = 20.0
 BACKGROUND_SEED = 2
 """Another than that of the samples, so that a network trained on one has seen nothing of a background for rates."""
 
-POOL_SHARE, POOL_MAX = 0.15, 1_000_000
-"""Soft collisions in the pool of a background for rates, for each of its events; and a limit, for memory (0.6 GB)."""
+POOL_SHARE, POOL_MAX = 0.15, 600_000
+"""Soft collisions in the pool of a background for rates, for each of its events; and a limit, for the memory of a
+worker: 300,000 take 1.8 GB while they are put together."""
 
 
 def background(variant: str, events: int, seed: int = BACKGROUND_SEED, pileup: float = PILEUP) -> Settings:
