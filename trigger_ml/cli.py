@@ -98,13 +98,23 @@ def sample(
     spec: SpecPath,
     out: Out = _PROJECTS,
     make: Annotated[Path | None, typer.Option(help="Make new events with Pythia 8 into this folder.")] = None,
+    rates: Annotated[int | None, typer.Option(min=10, max=10**9, help="Make so much background for rates.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Of the events that are made.")] = None,
+    pileup: Annotated[float | None, typer.Option(min=0, max=400, help="Mean number of overlaid collisions.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make events.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Check the events of a spec, or make new ones."""
-    from trigger_ml import pipeline
+    """Check the events of a spec, or make new ones.
 
-    _give(pipeline.sample(spec, _console(), out, make, workers), as_json)
+    With --rates: one large background without signals, whose events a network has not been trained on.
+    """
+    from trigger_ml import pipeline
+    from trigger_ml.samples.production import Order
+
+    if make is None and (rates, seed, pileup) != (None, None, None):
+        raise SpecError("--rates, --seed and --pileup say how new events are made: give --make FOLDER too")
+    wanted = None if make is None else Order(make, rates, seed, pileup, workers)
+    _give(pipeline.sample(spec, _console(), out, wanted), as_json)
 
 
 @app.command()
