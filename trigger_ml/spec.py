@@ -75,8 +75,8 @@ class Model(_Section):
 
     family: str = limited("module in `trigger_ml/families`", pattern=_NAME)
     frontend: str = limited(
-        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths), qkeras (uniform bits) or ptq "
-        "(uniform bits, not trained)",
+        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths, or uniform "
+        "bits), qkeras (uniform bits) or ptq (uniform bits, rounded without training)",
         default="none",
         pattern=_NAME,
     )
@@ -117,7 +117,10 @@ class Model(_Section):
     latent: int = limited("dimensions of the latent space", 1, 256, default=3)
     beta: float = limited("weight of the KL term in the float loss; 0: a plain autoencoder", 0, 100, default=0.0)
     bits: int | None = limited(
-        "bits of every weight and activation, for frontends with uniform bits", 2, 16, default=None
+        "bits of every weight and activation; none: hgq trains each width, the other front ends need it",
+        2,
+        16,
+        default=None,
     )
 
     def __post_init__(self) -> None:
@@ -129,8 +132,6 @@ class Model(_Section):
             raise SpecError(f'[model] beta is 0, but the score "{self.score}" needs a variance: give a beta above 0')
         if self.frontend in ("qkeras", "ptq") and self.bits is None:
             raise SpecError(f"[model] bits is missing: the frontend {self.frontend} needs it, from 2 to 16")
-        if self.frontend == "hgq" and self.bits is not None:
-            raise SpecError("[model] bits has no meaning for the frontend hgq, which trains every width: take it out")
         for name in ("kernel", "stride", "pool"):
             given: tuple[int, ...] = getattr(self, name)
             if given and len(given) != len(self.filters):

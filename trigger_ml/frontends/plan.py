@@ -128,7 +128,7 @@ class Plan:
 def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> Plan:
     """Train the float networks, or resume; write ``float.npz`` into ``folder``; say what is to be learned."""
     layers = teacher.network_of(spec, sample)
-    key = f"{spec.digest('seed', 'sample', 'model', 'train')} {sample.digest}"
+    key = f"{float_digest(spec)} {sample.digest}"
     checkpoints = folder / "checkpoints"
     validation = np.concatenate([sample.background.validation, *(s.validation for s in sample.signals.values())])
     if spec.model.score == "tagger":
@@ -152,6 +152,13 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
     events = len(sample.background.validation)
     ranges = input_reach(made.x, sample.features)
     return Plan(layers, start, made.twin, heads, made.x, ranges, y.astype(np.float32), validation, events, floor, key)
+
+
+def float_digest(spec: Spec) -> str:
+    """Of all that the float networks depend on: not of bits, nor of how quantized training goes."""
+    train = dataclasses.replace(spec.train, epochs=1, fine_tune_epochs=0, ebops_target=None, ebops_beta=(1.0, 1.0))
+    model = dataclasses.replace(spec.model, frontend="hgq", bits=None)
+    return dataclasses.replace(spec, train=train, model=model).digest("seed", "sample", "model", "train")
 
 
 @dataclass(frozen=True)

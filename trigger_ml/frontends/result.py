@@ -58,7 +58,7 @@ def write(
     sample: Sample,
     plan: Plan,
     arrays: Arrays,
-    outputs: NDArray[np.float32],
+    outputs: NDArray[np.float32] | None,
     checked: NDArray[np.integer[Any]],
     history: Mapping[str, Sequence[Record]],
     rounding: Rounding,
@@ -72,7 +72,7 @@ def write(
         sample: its events.
         plan: what was learned.
         arrays: layers as :mod:`trigger_ml.frontends.freezing` reads them, without heads and score.
-        outputs: the framework's float32 outputs on ``checked``.
+        outputs: the framework's float32 outputs on ``checked``; None where no framework computes them.
         checked: hardware integers of the self-check.
         history: records of each phase.
         rounding: of the activation quantizers.
@@ -80,7 +80,7 @@ def write(
     """
     arrays = complete(spec, sample, plan, arrays, rounding)
     write_npz(folder / "trained.npz", arrays)
-    kept = {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
+    kept = {} if outputs is None else {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
     write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
     graph = to_graph(arrays, spec, sample, rounding)
     score = quality(graph, spec, plan, sample.gives_rates)

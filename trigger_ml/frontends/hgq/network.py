@@ -33,14 +33,14 @@ class Network:
         state: all variables.
     """
 
-    def __init__(self, plan: Plan, seed: int) -> None:
-        """Layers that start as the plan's float weights in ``START_BITS`` bits."""
+    def __init__(self, plan: Plan, seed: int, bits: int = START_BITS) -> None:
+        """Layers that start as the plan's float weights in ``bits`` bits."""
         import keras
         import tensorflow as tf
         from hgq.quantizer import Quantizer
 
         keras.utils.set_random_seed(seed)
-        self.plan = plan
+        self.plan, self.bits = plan, bits
         self.beta = tf.Variable(0.0, trainable=False)
         self.quantizers: dict[str, Any] = {}
         self.sums: list[tuple[Any, tuple[int, ...], int]] = []
@@ -68,7 +68,7 @@ class Network:
             layer._kernel.assign(plan.start[f"{layer.name}.kernel"])
             layer.bias.assign(plan.start[f"{layer.name}.bias"])
         for name, (signed, reach) in plan.ranges().items():
-            _set_activation(self.quantizers[name], signed, reach)
+            _set_activation(self.quantizers[name], signed, reach, bits)
         final = outer.quantizer if outer is not None else self.layers[-1].oq.quantizer
         _set_output(final, plan)
         frozen = {id(v) for v in final.variables}
@@ -84,7 +84,7 @@ class Network:
             "activation": "relu" if layer.relu else None,
             "name": layer.name,
             "iq_conf": _activation(fine, rank),
-            "kq_conf": _kernel(self.plan.start[f"{layer.name}.kernel"]),
+            "kq_conf": _kernel(self.plan.start[f"{layer.name}.kernel"], self.bits),
             "bq_conf": _bias(),
             "enable_oq": last,
             "oq_conf": _output() if last else None,
@@ -221,13 +221,11 @@ def _activation(first: bool, rank: int) -> Any:
     )
 
 
-def _kernel(kernel: NDArray[np.float64]) -> Any:
+def _kernel(kernel: NDArray[np.float64], bits: int) -> Any:
     from hgq.config import QuantizerConfig
 
     integer = float(_bits(np.abs(kernel).max()))
-    return QuantizerConfig(
-        "kbi", "weight", k0=True, b0=START_BITS - 1, i0=integer, round_mode="RND", overflow_mode="SAT_SYM"
-    )
+    return QuantizerConfig("kbi", "weight", k0=True, b0=bits - 1, i0=integer, round_mode="RND", overflow_mode="SAT_SYM")
 
 
 def _bias() -> Any:
@@ -253,12 +251,12 @@ def _output() -> Any:
     )
 
 
-def _set_activation(quantizer: Any, signed: NDArray[np.bool_], reach: NDArray[np.float64]) -> None:
+def _set_activation(quantizer: Any, signed: NDArray[np.bool_], reach: NDArray[np.float64], bits: int) -> None:
     integer, signs = _bits(reach), signed.astype(np.uint8)
     shape = quantizer._k.shape
     quantizer._k.assign(signs.reshape(shape))
     quantizer._i.assign(integer.reshape(shape))
-    quantizer._f.assign(np.clip(START_BITS - integer - signs, -12, 12).reshape(shape))
+    quantizer._f.assign(np.clip(bits - integer - signs, -12, 12).reshape(shape))
     if quantizer.f_constraint is not None:
         quantizer._f.assign(quantizer.f_constraint(quantizer._f))
 
