@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.example import report
+from tests.report.example import rates, report
 from trigger_ml.artifact import read_json
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
@@ -71,6 +71,15 @@ def data():
 @pytest.fixture(scope="module")
 def page(data):
     return render(data)
+
+
+def test_rates_on_many_events_have_a_section(data, page):
+    assert "zero-bias events</h2>" not in page
+    found = render(replace(data, rates=rates(4_000, 500)))
+    assert "Rates on 4,000 zero-bias events</h2>" in found
+    for text in ("300 kHz unique", "SingleJet100", "An artificial menu.", "mean pileup 60", "Rate against threshold"):
+        assert text in found
+    assert not re.findall(r'(?:src|href)="(?!data:)', found)
 
 
 def test_page_is_self_contained(page):
