@@ -65,7 +65,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def data():
-    return report(4_000, 500)
+    return report(4_000, 500, rates=rates(4_000, 500))
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +74,10 @@ def page(data):
 
 
 def test_rates_on_many_events_have_a_section(data, page):
-    assert "zero-bias events</h2>" not in page
-    found = render(replace(data, rates=rates(4_000, 500)))
-    assert "Rates on 4,000 zero-bias events</h2>" in found
+    assert "Rates on 4,000 zero-bias events</h2>" in page
     for text in ("300 kHz unique", "SingleJet100", "An artificial menu.", "mean pileup 60", "Rate against threshold"):
-        assert text in found
-    assert not re.findall(r'(?:src|href)="(?!data:)', found)
+        assert text in page
+    assert "zero-bias events</h2>" not in render(replace(data, rates=None))
 
 
 def test_page_is_self_contained(page):
@@ -171,5 +169,5 @@ def test_browser_finds_nothing_wrong(stretched, tmp_path, width):
     assert laid_out == width
     assert wide == []
     assert scroll == width
-    assert (images, broken) == (11, 0)
+    assert (images, broken) == (12, 0)
     assert "CONSOLE" not in done.stderr
