@@ -249,6 +249,31 @@ def emulate(
 
 
 @app.command()
+def rates(
+    where: RunPath,
+    events: Annotated[Path, typer.Option(help="An HDF5 file of zero-bias events.", show_default=False)],
+    menu: Annotated[Path | None, typer.Option(help="A menu, e.g. models/menu.toml.")] = None,
+    rates_: Annotated[str, typer.Option("--rates", help="Target rates in kHz.")] = "1,10,100",
+    also: Annotated[list[Path] | None, typer.Option(help="Files of other pileup, same thresholds.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Part of the file; by default its background.")] = None,
+    out: Out = _PROJECTS,
+    as_json: AsJson = False,
+) -> None:
+    """Count trigger rates on many zero-bias events.
+
+    Thresholds at target rates, efficiencies there, rates on top of a menu.
+    """
+    from trigger_ml import rates as counting
+
+    try:
+        wanted = tuple(float(text) for text in rates_.split(","))
+    except ValueError:
+        raise SpecError(f"--rates {rates_!r} are no numbers: give them like 1,10,100") from None
+    asked = counting.Asked(events, menu, wanted, tuple(also or ()), dataset)
+    _give(counting.rates(where, _console(), out, asked), as_json)
+
+
+@app.command()
 def inspect(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
     """Show a run or model: spec, graph, what is done."""
     from trigger_ml import pipeline

@@ -19,6 +19,7 @@ from trigger_ml.report.data import ReportData
 from trigger_ml.report.document import FAST_SIMULATION
 from trigger_ml.report.drawing import draw, shape, span
 from trigger_ml.report.plots import figures
+from trigger_ml.report.rate_plots import rate_figures
 
 MEANING = {
     "exact": "counted from the graph or the netlist",
@@ -81,6 +82,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "marked": _marked(data.physics),
         "figures": () if data.physics is None else figures(data.physics),
         "simulation": FAST_SIMULATION,
+        "rates": data.rates,
+        "rate_figures": () if data.rates is None else rate_figures(data.rates),
     }
 
 
