@@ -167,6 +167,24 @@ def estimate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> N
 
 
 @app.command()
+def scan(
+    spec: SpecPath,
+    out: Out = _PROJECTS,
+    bits: Annotated[str, typer.Option(help="Uniform widths, separated by commas.")] = "2,4,6,8,12,16",
+    methods: Annotated[str, typer.Option(help="ptq (rounded once), qat (trained at the width), or both.")] = "ptq,qat",
+    as_json: AsJson = False,
+) -> None:
+    """Show what precision costs: one model at several uniform widths.
+
+    The float network is trained once; the curve stands on the model's report page from then on.
+    """
+    from trigger_ml import scan as scanning
+
+    widths = _whole_numbers(bits, "--bits")
+    _give(scanning.scan(spec, _console(), out, widths, methods.split(",")), as_json)
+
+
+@app.command()
 def report(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
     """Write report.html and report.json."""
     from trigger_ml import pipeline
@@ -369,6 +387,13 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def _whole_numbers(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise SpecError(f'{option} is "{text}": give whole numbers separated by commas') from None
 
 
 def _give(result: Mapping[str, Any] | list[Any], as_json: bool) -> None:

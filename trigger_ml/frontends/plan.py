@@ -151,6 +151,7 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
         y[:, part] = np.maximum(y[:, part], floor)
     events = len(sample.background.validation)
     ranges = input_reach(made.x, sample.features)
+    key = f"{spec.digest('seed', 'sample', 'model', 'train')} {sample.digest}"
     return Plan(layers, start, made.twin, heads, made.x, ranges, y.astype(np.float32), validation, events, floor, key)
 
 
