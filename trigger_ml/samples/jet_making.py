@@ -14,7 +14,7 @@ from trigger_ml.samples.jet_particles import Candidates, measure
 from trigger_ml.samples.jet_processes import RADIUS, JetSet, Window
 
 BATCH = 100
-"""Collisions asked of Pythia at once."""
+"""Collisions asked of Pythia at once; fewer for a few jets."""
 
 KEPT = 160
 """Constituents kept of each jet, leading first; the few jets with more lose their softest."""
@@ -38,17 +38,18 @@ def make_jets(jets: JetSet, name: str, sizes: tuple[int, ...], rng: np.random.Ge
     collider = Collider(jets.lines(name), int(rng.integers(1, 900_000_000)))
     found: list[dict[str, NDArray]] = []
     number = generated = empty = 0
+    size = min(BATCH, max(20, sum(sizes)))
     while number < sum(sizes) + 3 * len(sizes):
-        record = collider.records(BATCH).prt
-        batch = cluster(measure(stable(record), rng), BATCH, jets.window)
+        record = collider.records(size).prt
+        batch = cluster(measure(stable(record), rng), size, jets.window)
         if jets.window.matched and name == "top":
             batch = {key: value[_holds_a_top(record, batch)] for key, value in batch.items()}
         batch["event"] = (batch["event"] + generated).astype(np.int32)
-        generated += BATCH
+        generated += size
         number += len(batch["event"])
         empty = 0 if len(batch["event"]) else empty + 1
         if empty > _MAX_FAILURES:
-            raise SampleError(f"{name}: {empty * BATCH} collisions gave no jet in the window: widen it")
+            raise SampleError(f"{name}: {empty * size} collisions gave no jet in the window: widen it")
         found.append(batch)
     joined = {key: np.concatenate([batch[key] for batch in found]) for key in found[0]}
     which = _apart(joined["event"], sizes)
