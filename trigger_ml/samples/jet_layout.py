@@ -59,9 +59,17 @@ def _dataset(group: Any, name: str, array: NDArray) -> None:
     )
 
 
-def ours(file: Any) -> bool:
-    """Whether an open HDF5 file has this layout."""
-    return bool(file.attrs.get("layout") == LAYOUT)
+def ours(path: Path) -> bool:
+    """Whether a file is in this layout, or in none that could be another's (missing or not HDF5)."""
+    import h5py
+
+    if path.is_dir():
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return "layout" in file.attrs
+    except OSError:
+        return True
 
 
 def read(path: Path, name: str, kinds: tuple[str, ...]) -> dict[str, Jets]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trigger_ml import artifact
 from trigger_ml.errors import SampleError
-from trigger_ml.samples import jet_layout, jet_maker
+from trigger_ml.samples import jet_blocks, jet_layout, jet_maker, jet_public
 from trigger_ml.samples.dataset import Sample, Split
 from trigger_ml.samples.jet_maker import Settings
 from trigger_ml.samples.jet_views import VIEWS, Hardware, Jets, View
@@ -33,6 +33,7 @@ _NOTE = (
     "13 TeV Pythia 8 without pileup, tracks and cells of a particle flow of our own, not tuned to data; not comparable "
     "with published taggers' figures on other jets; rates in kHz mean nothing here."
 )
+_PUBLIC = "Jets of a public file in our hardware integers; rates in kHz mean nothing here."
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,18 @@ def load(variant: str, path: Path | None = None) -> Sample:
 
     Args:
         variant: one of :data:`VARIANTS`.
-        path: a set made by :func:`make`.
+        path: a set made by :func:`make`, or a file or folder in one of the public layouts of ``jet_public``.
 
     Raises:
         SampleError: if the variant is unknown, or the file is missing, truncated, malformed or out of range.
+        ToolMissing: if features of a public file have to be computed, without the extra ``datagen``.
     """
     use, view = _parse(variant)
     kinds = (*use.background, *use.signals)
-    return _sample(variant, jet_layout.read(path or default_path(variant), use.jets, kinds))
+    if path is None or jet_layout.ours(path):
+        return _sample(variant, jet_layout.read(path or default_path(variant), use.jets, kinds), use.notes)
+    classes = jet_blocks.collect(jet_public.blocks(path), kinds, view.needs, path)
+    return _sample(variant, classes, _PUBLIC)
 
 
 def settings(variant: str, jets: int | None = None, seed: int = SEED) -> Settings:
@@ -139,7 +144,7 @@ def _parse(variant: str) -> tuple[Use, View]:
     return USES[use], VIEWS[view]
 
 
-def _sample(variant: str, classes: dict[str, Jets]) -> Sample:
+def _sample(variant: str, classes: dict[str, Jets], notes: str) -> Sample:
     use, view = _parse(variant)
     parts = {kind: _parts(view.of(jets), jets) for kind, jets in classes.items()}
     mixed = [_interleaved([parts[kind][i] for kind in use.background]) for i in range(3)]
@@ -158,7 +163,7 @@ def _sample(variant: str, classes: dict[str, Jets]) -> Sample:
         gives_rates=False,
         pileup=0.0,
         source=source,
-        notes=use.notes,
+        notes=notes,
         shape=view.shape,
     )
 
