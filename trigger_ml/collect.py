@@ -17,7 +17,9 @@ from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
+from trigger_ml.physics import rate_table
 from trigger_ml.physics.evaluate import ByProcess, evaluate
+from trigger_ml.physics.rate_table import RateTable
 from trigger_ml.physics.result import PhysicsResult
 from trigger_ml.report.data import Agreement, BudgetLine, ReportData, Skipped
 from trigger_ml.report.network import summarize
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from trigger_ml.samples.dataset import Split
 
 COST = "cost.json"
+RATES = "rates.json"
 PARTS = ("validation", "test")
 UNITS = {"latency_ns": "ns"}
 
@@ -80,6 +83,8 @@ def collect(ws: Workspace) -> ReportData:
     skipped = [Skipped(**s) for s in artifact.read_json(ws.folder / COST)["skipped"]]
     left_out = ((k.name, k.left_out(ws.spec.engines)) for k in KINDS)
     skipped += [Skipped(name, why) for name, why in left_out if why is not None]
+    rates, no_rates = _rates(ws, graph)
+    skipped += [Skipped("rates", no_rates)] if no_rates else []
     return ReportData(
         model=ws.spec.name,
         agreement=tuple(_agreement(kind, row) for kind, row in rows),
@@ -91,6 +96,7 @@ def collect(ws: Workspace) -> ReportData:
         no_physics=no_physics,
         skipped=tuple(skipped),
         failures=_failures(physics, ws.spec.physics.rank_correlation),
+        rates=rates,
     )
 
 
@@ -135,6 +141,17 @@ def _physics(ws: Workspace, graph: Graph) -> tuple[PhysicsResult | None, str]:
         threshold=int(graph.meta["threshold"]),
     )
     return made, ""
+
+
+def _rates(ws: Workspace, graph: Graph) -> tuple[RateTable | None, str]:
+    """What `trigger-ml rates` left, if it is of this graph, or None and why not; no reason where there is none."""
+    path = ws.folder / RATES
+    if not path.exists():
+        return None, ""
+    found = rate_table.read(artifact.read_json(path))
+    if found.graph != io.digest(graph):
+        return None, f"{RATES} is of another graph: run `trigger-ml rates` again."
+    return found, ""
 
 
 def _twin(ws: Workspace, processes: Mapping[str, Split]) -> ByProcess | None:

@@ -9,7 +9,11 @@ from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
 from trigger_ml.ir.build import Builder
+from trigger_ml.physics import rate_points, rate_table
 from trigger_ml.physics.evaluate import evaluate
+from trigger_ml.physics.menu_rates import Fired, menu_rates
+from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, RateTable
+from trigger_ml.physics.rates import crossings_khz
 from trigger_ml.report import Agreement, BudgetLine, ReportData, Skipped, summarize
 from trigger_ml.spec import Physics
 
@@ -45,6 +49,52 @@ def graph():
 
 
 PHYSICS = Physics(bootstrap=20, rate_khz=30.0)
+
+
+def rates(background=20_000, signal=2_000, targets=(10.0, 300.0)):
+    """A table with everything in it: a menu of two seeds, shifts, another pileup."""
+    events = sample(background, signal)
+    by_process = [{p: s["test"] for p, s in kind.items()} for kind in scores(events)]
+    quantized, floating = by_process
+    ours = {p: s for p, s in quantized.items() if p != "background"}
+    inputs = {"background": events.background.test} | {p: s.test for p, s in events.signals.items()}
+    keeps = {p: np.column_stack([x[:, 0] > 250, x[:, 27] > 200]) for p, x in inputs.items()}
+    fired = Fired.of(keeps["background"], events.source)
+    base = rate_points.Base(fired, [1, 20], {p: keeps[p][:, 0] for p in ours})
+    points = rate_points.working_points(
+        quantized["background"], events.source, ours, targets, 2760, firmware=700, base=base
+    )
+    known = {p.point.name: p for p in points}
+    return RateTable(
+        version=rate_table.VERSION,
+        model="l1_vae_rz",
+        graph="ab" * 32,
+        engine="cpp",
+        file=EventFile("many.h5", "cd" * 32, background, 9_000, 20.0, "background/all"),
+        notes=events.notes,
+        bunches=2760,
+        crossings_khz=crossings_khz(2760),
+        confidence=0.6826894921370859,
+        points=points,
+        curve=rate_points.rate_curve(quantized["background"], events.source, 2760),
+        signal_events={p: len(s) for p, s in ours.items()},
+        shifts=rate_points.shifts(quantized, floating, events.source, targets, 2760, 6, resamplings=20, seed=1),
+        menu=OnMenu(
+            "small",
+            "An artificial menu.",
+            "ef" * 32,
+            menu_rates(fired, ["MET125", "SingleJet100"], [1, 20], 2760),
+            {p: known["firmware"].tpr[p] for p in ours},
+        ),
+        elsewhere=(
+            Elsewhere(
+                EventFile("busy.h5", "01" * 32, background, 9_000, 60.0, "background/all"),
+                {n: p.point.rate_khz.scaled(1.5) for n, p in known.items()},
+                {n: p.point.events for n, p in known.items()},
+                {n: dict(p.tpr) for n, p in known.items()},
+            ),
+        ),
+    )
 
 
 def report(background=20_000, signal=2_000, physics=PHYSICS, **changes):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.example import report
+from tests.report.example import rates, report
 from trigger_ml.artifact import read_json
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
@@ -65,12 +65,19 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def data():
-    return report(4_000, 500)
+    return report(4_000, 500, rates=rates(4_000, 500))
 
 
 @pytest.fixture(scope="module")
 def page(data):
     return render(data)
+
+
+def test_rates_on_many_events_have_a_section(data, page):
+    assert "Rates on 4,000 zero-bias events</h2>" in page
+    for text in ("300 kHz unique", "SingleJet100", "An artificial menu.", "mean pileup 60", "Rate against threshold"):
+        assert text in page
+    assert "zero-bias events</h2>" not in render(replace(data, rates=None))
 
 
 def test_page_is_self_contained(page):
@@ -162,5 +169,5 @@ def test_browser_finds_nothing_wrong(stretched, tmp_path, width):
     assert laid_out == width
     assert wide == []
     assert scroll == width
-    assert (images, broken) == (11, 0)
+    assert (images, broken) == (12, 0)
     assert "CONSOLE" not in done.stderr

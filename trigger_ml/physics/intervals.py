@@ -74,7 +74,7 @@ def poisson(count: ArrayLike, confidence: float = CONFIDENCE) -> tuple[Floats, F
     return low, np.asarray(special.gammaincinv(n + 1, 1 - tail))
 
 
-def effective_count(sources: ArrayLike) -> float:
+def effective_count(sources: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Independent events that a count is worth when events of one source count once between them.
 
     With ``w`` events in each source, the count's variance is ``sum w**2`` instead of ``sum w``, that of
@@ -83,12 +83,15 @@ def effective_count(sources: ArrayLike) -> float:
 
     Args:
         sources: the source id of each counted event.
+        weights: what each counts, at least 0; None: one.
 
     >>> effective_count([7, 8, 9]), effective_count([7, 7, 7])
     (3.0, 1.0)
     """
-    _, sizes = np.unique(np.asarray(sources), return_counts=True)
-    return float(sizes.sum()) ** 2 / float((sizes.astype(float) ** 2).sum()) if sizes.size else 0.0
+    _, place, sizes = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
+    sums = sizes.astype(float) if weights is None else np.bincount(place, np.asarray(weights, float))
+    squares = float((sums**2).sum())
+    return float(sums.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def efficiency(passed: float, total: float, effective: float | None = None) -> Estimate:

@@ -60,15 +60,16 @@ class _Staircase:
         return _Staircase(np.argsort(background, kind="stable")[::-1], np.cumsum(counts[::-1]), passing, orders)
 
     def efficiencies(
-        self, weights: NDArray[np.int64], signal_weights: Mapping[str, NDArray[np.int64]], target: float
-    ) -> dict[str, float]:
-        """Weighted efficiency of each signal at the largest weighted background fraction not above ``target``."""
+        self, weights: NDArray[np.int64], signal_weights: Mapping[str, NDArray[np.int64]], targets: Sequence[float]
+    ) -> dict[str, Floats]:
+        """Weighted efficiency of each signal at the largest weighted background fractions not above ``targets``."""
         filled = np.cumsum(weights[self.order])[self.ends - 1]
-        failing = int(np.searchsorted(filled, target * filled[-1], side="right"))
-        return {
-            name: float(w[self.signal_order[name]][: self.passing[name][failing]].sum() / w.sum())
-            for name, w in signal_weights.items()
-        }
+        failing = np.searchsorted(filled, np.asarray(targets) * filled[-1], side="right")
+        found = {}
+        for name, w in signal_weights.items():
+            passed = np.append(0, np.cumsum(w[self.signal_order[name]]))
+            found[name] = passed[self.passing[name][failing]] / w.sum()
+        return found
 
 
 def tpr_shifts(
@@ -102,10 +103,9 @@ def tpr_shifts(
     for r in range(resamplings):
         weights = _resample(rng, len(ids))[cluster]
         signal_weights = {name: _resample(rng, n) for name, n in sizes.items()}
-        for t, target in enumerate(targets):
-            q, f = (s.efficiencies(weights, signal_weights, target) for s in stairs)
-            for name in sizes:
-                found[name][r, t] = q[name] - f[name]
+        q, f = (s.efficiencies(weights, signal_weights, targets) for s in stairs)
+        for name in sizes:
+            found[name][r] = q[name] - f[name]
     return {name: values.std(axis=0, ddof=1) for name, values in found.items()}
 
 

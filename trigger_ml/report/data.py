@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.physics.rate_table import RateTable
 from trigger_ml.physics.result import PhysicsResult
 
 
@@ -122,6 +123,7 @@ class ReportData:
         no_physics: why not, one sentence; empty where there is physics.
         skipped: checks that were not made.
         failures: further sentences that make the verdict FAIL.
+        rates: what `trigger-ml rates` counted on a larger file; None where it was not run on this graph.
     """
 
     model: str
@@ -134,6 +136,7 @@ class ReportData:
     no_physics: str = ""
     skipped: tuple[Skipped, ...] = ()
     failures: tuple[str, ...] = ()
+    rates: RateTable | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ def document(data: ReportData) -> Json:
         "budget": [_budget(line) for line in data.budget],
         "physics": None if data.physics is None else _physics(data.physics),
         "physics_left_out": data.no_physics,
+        "rates": None if data.rates is None else _lists(asdict(data.rates)),
         "graph": _graph(data.graph),
         "provenance": dict(data.provenance),
     }

@@ -14,6 +14,9 @@ PROCESSES = {
     "A_to_4l": "A → 4ℓ",
     "hC_to_taunu": "h± → τν",
     "h0_to_tautau": "h⁰ → ττ",
+    "g": "gluon",
+    "top": "top",
+    "ttbar": "top pair",
 }
 
 QUANTITIES = {
@@ -44,12 +47,12 @@ def quantity(name: str) -> str:
 def point(name: str) -> str:
     """A working point: ``rate_10_khz`` is "10 kHz", ``fpr_1e-05`` is "FPR 10⁻⁵".
 
-    >>> point("rate_10_khz"), point("fpr_1e-05"), point("fpr_0.002")
-    ('10 kHz', 'FPR 10⁻⁵', 'FPR 0.002')
+    >>> point("rate_10_khz"), point("fpr_1e-05"), point("fpr_0.002"), point("unique_10_khz")
+    ('10 kHz', 'FPR 10⁻⁵', 'FPR 0.002', '10 kHz unique')
     """
     kind, _, rest = name.partition("_")
-    if kind == "rate":
-        return f"{rest.removesuffix('_khz')} kHz"
+    if kind in ("rate", "unique"):
+        return f"{rest.removesuffix('_khz')} kHz{' unique' if kind == 'unique' else ''}"
     if kind == "fpr":
         power = math.log10(float(rest))
         return f"FPR {power_of_ten(round(power))}" if math.isclose(power, round(power)) else f"FPR {rest}"

@@ -28,7 +28,16 @@ SHOWN_BASELINES = {
     "leptons_pt": ("#964a8b", (0, (3, 1, 1, 1))),
     "ht": ("#9c9ca1", (0, (1, 1))),
     "met": ("#7a21dd", (0, (1, 2.5))),
+    "total": ("#f89c20", (0, (5, 1.5))),
+    "occupied": ("#964a8b", (0, (3, 1, 1, 1))),
+    "hardest": ("#9c9ca1", (0, (1, 1))),
+    "particles": ("#f89c20", (0, (5, 1.5))),
+    "width": ("#964a8b", (0, (3, 1, 1, 1))),
+    "mass": ("#f89c20", (0, (5, 1.5))),
+    "mass_mmdt": ("#f89c20", (0, (5, 1.5))),
+    "multiplicity": ("#964a8b", (0, (3, 1, 1, 1))),
 }
+"""Baseline -> colour and dashes; no sample has two that look alike."""
 
 STYLE = {
     "font.family": ["TeX Gyre Heros", "DejaVu Sans"],
@@ -70,14 +79,20 @@ def figures(physics: PhysicsResult) -> tuple[Figure, ...]:
     Raises:
         ToolMissing: matplotlib or mplhep is not installed.
     """
-    with _style():
+    with style():
         curves = tuple(_against_rate(physics, name) for name in physics.signal_events)
-        turn_ons = tuple(_turn_on(physics, variable) for variable in AXES)
+        seen = {t.variable for t in physics.turn_ons}
+        turn_ons = tuple(_turn_on(physics, variable) for variable in AXES if variable in seen)
         return (_roc(physics), _distribution(physics), *curves, *turn_ons)
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """The look of every figure.
+
+    Raises:
+        ToolMissing: matplotlib or mplhep is not installed.
+    """
     try:
         import matplotlib as mpl
         import mplhep
@@ -89,19 +104,25 @@ def _style() -> Iterator[None]:
 
 
 def _axes(physics: PhysicsResult, x: str, y: str) -> tuple[Any, Any]:
+    sample = physics.sample.rpartition("/")[2].replace("_", " ")
+    return canvas(f"{sample}, ⟨PU⟩ = {physics.pileup:g}", x, y)
+
+
+def canvas(heading: str, x: str, y: str) -> tuple[Any, Any]:
+    """An empty figure and its axes, with a heading at the right and the labels of both axes."""
     from matplotlib.figure import Figure as Canvas
 
-    canvas = Canvas(figsize=(5.4, 4.8))
-    axes = canvas.add_axes((0.145, 0.12, 0.825, 0.71))
+    made = Canvas(figsize=(5.4, 4.8))
+    axes = made.add_axes((0.145, 0.12, 0.825, 0.71))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    sample = physics.sample.rpartition("/")[2].replace("_", " ")
-    canvas.text(0.145, 0.96, "Fast simulation", weight="bold", size=12.5)
-    canvas.text(0.97, 0.96, f"{sample}, ⟨PU⟩ = {physics.pileup:g}", ha="right", size=11)
-    return canvas, axes
+    made.text(0.145, 0.96, "Fast simulation", weight="bold", size=12.5)
+    made.text(0.97, 0.96, heading, ha="right", size=11)
+    return made, axes
 
 
-def _finish(canvas: Any, axes: Any, columns: int) -> str:
+def finish(canvas: Any, axes: Any, columns: int) -> str:
+    """The figure with its legend, as SVG text."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.005), ncols=columns, borderaxespad=0.1)
     text = io.StringIO()
     canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -126,7 +147,7 @@ def _limits(axes: Any, physics: PhysicsResult, factor: float) -> None:
 
 
 def _roc(physics: PhysicsResult) -> Figure:
-    canvas, axes = _axes(physics, "false positive rate", "true positive rate")
+    figure, axes = _axes(physics, "false positive rate", "true positive rate")
     for colour, signal in zip(COLOURS * 3, physics.signal_events, strict=False):
         auc = physics.quantized.signals[signal].auc.value
         _line(axes, physics.quantized, signal, 1, True, color=colour, label=f"{labels.process(signal)}  {auc:.3f}")
@@ -140,13 +161,13 @@ def _roc(physics: PhysicsResult) -> Figure:
         f"Quantized (solid, binomial band){twin}; dotted: random choice. "
         "Beside the signals: AUC of the quantized score. Grey: fewer than 10 background events set the threshold."
     )
-    return Figure("ROC curves", caption, _finish(canvas, axes, 2))
+    return Figure("ROC curves", caption, finish(figure, axes, 2))
 
 
 def _against_rate(physics: PhysicsResult, signal: str) -> Figure:
     factor = physics.crossings_khz if physics.gives_rates else 1.0
     x = "trigger rate [kHz]" if physics.gives_rates else "false positive rate"
-    canvas, axes = _axes(physics, x, f"efficiency for {labels.process(signal)}")
+    figure, axes = _axes(physics, x, f"efficiency for {labels.process(signal)}")
     _line(axes, physics.quantized, signal, factor, True, color=COLOURS[0], linewidth=2, zorder=3, label="network")
     if physics.floating is not None:
         _line(axes, physics.floating, signal, factor, False, color="black", ls="--", lw=1, zorder=4, label="float twin")
@@ -160,7 +181,7 @@ def _against_rate(physics: PhysicsResult, signal: str) -> Figure:
     point = labels.point(physics.working_point)
     caption = f"{rates}Band: binomial. Red: {point}, with its whole error. Grey: fewer than {FEWEST} events."
     title = f"{'Rate' if physics.gives_rates else 'FPR'} and efficiency, {labels.process(signal)}"
-    return Figure(title, caption, _finish(canvas, axes, 3))
+    return Figure(title, caption, finish(figure, axes, 3))
 
 
 def _mark(axes: Any, physics: PhysicsResult, signal: str, factor: float) -> None:
@@ -174,7 +195,7 @@ def _mark(axes: Any, physics: PhysicsResult, signal: str, factor: float) -> None
 
 
 def _distribution(physics: PhysicsResult) -> Figure:
-    canvas, axes = _axes(physics, "score [integer units]", "share of events per bin")
+    figure, axes = _axes(physics, "score [integer units]", "share of events per bin")
     h = physics.histogram
     edges = np.array(h.edges, float)
     for colour, name in zip(("#717581", *COLOURS * 3), h.counts, strict=False):
@@ -198,12 +219,12 @@ def _distribution(physics: PhysicsResult) -> Figure:
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0.5 / max(physics.background_events, 1), 1.0)
     caption = "Quantized score, each process normalised to one; Poisson errors; the last bin holds everything above it."
-    return Figure("Score", caption, _finish(canvas, axes, 3))
+    return Figure("Score", caption, finish(figure, axes, 3))
 
 
 def _turn_on(physics: PhysicsResult, variable: str) -> Figure:
     name, unit = AXES[variable]
-    canvas, axes = _axes(physics, f"{name} [{unit}]" if unit else name, "efficiency")
+    figure, axes = _axes(physics, f"{name} [{unit}]" if unit else name, "efficiency")
     curves = [t for t in physics.turn_ons if t.variable == variable]
     for i, (colour, curve) in enumerate(zip(COLOURS * 3, curves, strict=False)):
         _points(axes, curve, colour, (i - (len(curves) - 1) / 2) * 0.12 - (0 if unit else 0.5))
@@ -214,7 +235,7 @@ def _turn_on(physics: PhysicsResult, variable: str) -> Figure:
         f"At {labels.point(physics.working_point)}; Clopper-Pearson errors. The last bin holds everything above it; "
         "bins of fewer than 20 events are left out."
     )
-    return Figure(f"Turn-on in {name}", caption, _finish(canvas, axes, 2))
+    return Figure(f"Turn-on in {name}", caption, finish(figure, axes, 2))
 
 
 def _points(axes: Any, curve: TurnOn, colour: str, offset: float) -> None:
