@@ -86,7 +86,6 @@ PACKAGES = (
     Package("distributed", "distributed", "emulate with several workers", "emulate"),
     Package("pythia8mc", "pythia8mc", "making new samples", "datagen"),
     Package("fastjet", "fastjet", "making new samples", "datagen"),
-    Package("scikit-learn", "sklearn", "two-sample tests by boosted trees", "trees"),
 )
 
 VERILATOR_OLDEST = (5, 48)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import tools
-from trigger_ml.errors import SampleError
+from trigger_ml.errors import SampleError, ToolMissing
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.roc import auc
 
@@ -49,13 +48,20 @@ def two_sample(first: NDArray[Any], second: NDArray[Any], *, trees: int = 100, s
         raise SampleError(
             f"samples of shapes {a.shape} and {b.shape}: give (events, features) of the same features, 40 or more"
         )
-    ensemble = tools.package("sklearn.ensemble")
     rng = np.random.default_rng(seed)
     halves = [np.array_split(v[rng.permutation(len(v))], 2) for v in (a, b)]
     x = np.concatenate([train for train, _ in halves])
     y = np.repeat([0, 1], [len(train) for train, _ in halves])
-    model = ensemble.HistGradientBoostingClassifier(max_iter=trees, early_stopping=True, random_state=seed)
+    model = _trees()(max_iter=trees, early_stopping=True, random_state=seed)
     model.fit(x, y)
     scores = [model.decision_function(test) for _, test in halves]
     found = auc(scores[0], scores[1]).estimate()
     return TwoSample(found, len(x), sum(len(test) for _, test in halves))
+
+
+def _trees() -> Any:
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+    except ImportError:
+        raise ToolMissing('the two-sample test needs scikit-learn: pip install "trigger_ml[trees]"') from None
+    return HistGradientBoostingClassifier
