@@ -34,8 +34,11 @@ latency_ns = 60.0
 fpr = [1e-5, 1e-4]
 """
 
-SCORES = "rz, mu2, dkl, distilled, reconstruction"
-MODEL_KEYS = "family, frontend, score, hidden, latent, beta, bits"
+SCORES = "rz, mu2, dkl, distilled, reconstruction, tagger, pair"
+MODEL_KEYS = (
+    "family, frontend, score, hidden, head, particles, weighted, filters, kernel, stride, pool, pooling, same, latent, "
+    "beta, bits"
+)
 TOP_KEYS = "name, seed, sample, model, train, target, engines, budget, physics"
 
 BAD = [
@@ -66,12 +69,15 @@ BAD = [
     ("beta = 0.1", "", '[model] beta is 0, but the score "rz" needs a variance: give a beta above 0'),
     ("beta = 0.1", "beta = nan", "[model] beta is nan: it must be finite"),
     ("beta = 0.1", "beta = -0.5", "[model] beta is -0.5: it must be at least 0"),
+    ("beta = 0.1", "beta = 1\nbits = 17", "[model] bits is 17: it must be at most 16"),
+    ('"hgq"', '"qkeras"', "[model] bits is missing: the frontend qkeras needs it, from 2 to 16"),
+    ('"hgq"', '"ptq"', "[model] bits is missing: the frontend ptq needs it, from 2 to 16"),
+    ("beta = 0.1", "beta = 1\nweighted = 1", "[model] weighted is 1: it must be true or false"),
     (
         "beta = 0.1",
-        "beta = 1\nbits = 8",
-        "[model] bits has no meaning for the frontend hgq, which trains every width: take it out",
+        "beta = 1\nkernel = [3]",
+        "[model] kernel has 1 entries, but filters 0: give one for each convolution",
     ),
-    ('"hgq"', '"qkeras"', "[model] bits is missing: the frontend qkeras needs it, from 2 to 16"),
     ("epochs = 20", "epochs = 0", "[train] epochs is 0: it must be at least 1"),
     ("[1e-7, 1e-4]", "[1e-4, 1e-7]", "[train] ebops_beta falls from 0.0001 to 1e-07: give [low, high]"),
     ("[1e-7, 1e-4]", "[1e-4]", "[train] ebops_beta must have 2 values, not 1"),

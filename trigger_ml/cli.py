@@ -98,13 +98,23 @@ def sample(
     spec: SpecPath,
     out: Out = _PROJECTS,
     make: Annotated[Path | None, typer.Option(help="Make new events with Pythia 8 into this folder.")] = None,
+    rates: Annotated[int | None, typer.Option(min=10, max=10**9, help="Make so much background for rates.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Of the events that are made.")] = None,
+    pileup: Annotated[float | None, typer.Option(min=0, max=400, help="Mean number of overlaid collisions.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make events.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Check the events of a spec, or make new ones."""
-    from trigger_ml import pipeline
+    """Check the events of a spec, or make new ones.
 
-    _give(pipeline.sample(spec, _console(), out, make, workers), as_json)
+    With --rates: one large background without signals, whose events a network has not been trained on.
+    """
+    from trigger_ml import pipeline
+    from trigger_ml.samples.production import Order
+
+    if make is None and (rates, seed, pileup) != (None, None, None):
+        raise SpecError("--rates, --seed and --pileup say how new events are made: give --make FOLDER too")
+    wanted = None if make is None else Order(make, rates, seed, pileup, workers)
+    _give(pipeline.sample(spec, _console(), out, wanted), as_json)
 
 
 @app.command()
@@ -154,6 +164,24 @@ def estimate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> N
     from trigger_ml import pipeline
 
     _give(pipeline.estimate(where, _console(), out), as_json)
+
+
+@app.command()
+def scan(
+    spec: SpecPath,
+    out: Out = _PROJECTS,
+    bits: Annotated[str, typer.Option(help="Uniform widths, separated by commas.")] = "2,4,6,8,12,16",
+    methods: Annotated[str, typer.Option(help="ptq (rounded once), qat (trained at the width), or both.")] = "ptq,qat",
+    as_json: AsJson = False,
+) -> None:
+    """Show what precision costs: one model at several uniform widths.
+
+    The float network is trained once; the curve stands on the model's report page from then on.
+    """
+    from trigger_ml import scan as scanning
+
+    widths = _whole_numbers(bits, "--bits")
+    _give(scanning.scan(spec, _console(), out, widths, methods.split(",")), as_json)
 
 
 @app.command()
@@ -359,6 +387,13 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def _whole_numbers(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise SpecError(f'{option} is "{text}": give whole numbers separated by commas') from None
 
 
 def _give(result: Mapping[str, Any] | list[Any], as_json: bool) -> None:

@@ -144,7 +144,7 @@ def _physics(ws: Workspace, graph: Graph) -> tuple[PhysicsResult | None, str]:
 
 
 def _rates(ws: Workspace, graph: Graph) -> tuple[RateTable | None, str]:
-    """What `trigger-ml rates` left, if it is of this graph, or None and why not; an empty reason where there is none."""
+    """What `trigger-ml rates` left, if it is of this graph, or None and why not; no reason where there is none."""
     path = ws.folder / RATES
     if not path.exists():
         return None, ""

@@ -53,7 +53,7 @@ def settle(value: Any, hint: Any, limits: Limits, where: str) -> Any:
 
     Args:
         value: as read from TOML, or as given in Python.
-        hint: int, float, str, a tuple of one of them, a ``Literal`` of texts, or one of these ``| None``.
+        hint: int, float, bool, str, a tuple of one of them, a ``Literal`` of texts, or one of these ``| None``.
         limits: what is accepted.
         where: the name in the error, e.g. ``[target] clock_ns``.
 
@@ -71,6 +71,10 @@ def settle(value: Any, hint: Any, limits: Limits, where: str) -> Any:
         return _settle_list(value, arguments[0], limits, where)
     if hint is str:
         return _settle_text(value, limits, where)
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise SpecError(f"{where} is {show(value)}: it must be true or false")
+        return value
     return _settle_number(value, hint, limits, where)
 
 

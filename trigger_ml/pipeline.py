@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from trigger_ml.report.data import ReportData
+    from trigger_ml.samples.production import Order
 
 VECTORS = 1000
 """Events that go into the HLS project for the vendor's own simulations."""
@@ -73,13 +74,15 @@ def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bo
     return _judged(ws, data)
 
 
-def sample(where: Path, console: Console, out: Path, make: Path | None = None, workers: int = 1) -> Mapping[str, Any]:
-    """Check the events of a spec, or make new ones into the folder ``make``."""
+def sample(where: Path, console: Console, out: Path, make: Order | None = None) -> Mapping[str, Any]:
+    """Check the events of a spec, or make new ones.
+
+    Raises:
+        SpecError: if the spec's sample is not one that can be made.
+    """
     ws = open_run(where, out, console)
     if make is not None:
-        module = plugins.find("samples", ws.spec.sample.name)
-        module.make(ws.spec.sample.variant, make, seed=ws.spec.seed, workers=workers, console=console)
-        return {"made": str(make)}
+        return {"made": str(make.fulfil(ws.spec.sample.name, ws.spec.sample.variant, ws.spec.seed, console))}
     events = ws.events
     if events is None:
         return {"name": ws.spec.sample.name}
@@ -293,13 +296,12 @@ def _integers(ws: Workspace) -> None:
 
 def _threshold(ws: Workspace, graph: Graph) -> int:
     """The largest rate not above the spec's, on the background's validation part."""
-    from trigger_ml.physics.rates import crossings_khz
+    from trigger_ml.physics.rates import accepted_share
     from trigger_ml.physics.roc import Background, at_fpr
 
     score = graph.outputs[0]
     scores = interpret(graph, ws.sample.background.validation)[score][:, 0]
-    physics = ws.spec.physics
-    share = physics.rate_khz / crossings_khz(physics.bunches)
+    share = accepted_share(ws.spec.physics, ws.sample.gives_rates)
     found = at_fpr("validation", Background.of(scores, np.arange(len(scores))), share).threshold
     t = bounds(graph)[score]
     return int(np.clip(int(found), int(t.lo[0]) + 1, int(t.hi[0])))

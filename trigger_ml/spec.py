@@ -75,22 +75,52 @@ class Model(_Section):
 
     family: str = limited("module in `trigger_ml/families`", pattern=_NAME)
     frontend: str = limited(
-        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths) or qkeras",
+        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths, or uniform "
+        "bits), qkeras (uniform bits) or ptq (uniform bits, rounded without training)",
         default="none",
         pattern=_NAME,
     )
-    score: Literal["rz", "mu2", "dkl", "distilled", "reconstruction"] = limited(
+    score: Literal["rz", "mu2", "dkl", "distilled", "reconstruction", "tagger", "pair"] = limited(
         "rz: sum of mu^2/sigma^2; mu2: sum of mu^2; dkl: Kullback-Leibler divergence from N(0, 1); "
-        "distilled: a student of the reconstruction error; reconstruction: the error itself, decoder included",
+        "distilled: a student of the reconstruction error; reconstruction: the error itself, decoder included; "
+        "tagger: the logit of signal against background; pair: the lesser of two decorrelated scores",
         default="none",
     )
     hidden: tuple[int, ...] = limited(
-        "nodes of each hidden layer, input side first", 1, 4096, default=(), length=(1, 16)
+        "nodes of each hidden layer, input side first; of deepsets and mixer: of those for each particle",
+        1,
+        4096,
+        default=(),
+        length=(1, 16),
     )
+    head: tuple[int, ...] = limited(
+        "deepsets, mixer: nodes of the layers behind the sum over particles", 1, 4096, default=(), length=(0, 16)
+    )
+    particles: int | None = limited(
+        "how many of an event's leading particles or objects are read; none: all", 1, 1024, default=None
+    )
+    weighted: bool = limited("deepsets: an Energy Flow Network, the sum weighted with pT", default=False)
+    filters: tuple[int, ...] = limited("conv: filters of each convolution", 1, 1024, default=(), length=(0, 8))
+    kernel: tuple[int, ...] = limited("conv: edge of each convolution's window", 1, 64, default=(), length=(0, 8))
+    stride: tuple[int, ...] = limited(
+        "conv: step of each convolution's window; empty: 1", 1, 64, default=(), length=(0, 8)
+    )
+    pool: tuple[int, ...] = limited(
+        "conv: edge of the window pooled behind each convolution, 1: none; empty: none",
+        1,
+        64,
+        default=(),
+        length=(0, 8),
+    )
+    pooling: Literal["sum", "max"] = limited("conv: how windows are pooled", default="sum")
+    same: bool = limited("conv: whether zeros around the image keep its size", default=False)
     latent: int = limited("dimensions of the latent space", 1, 256, default=3)
     beta: float = limited("weight of the KL term in the float loss; 0: a plain autoencoder", 0, 100, default=0.0)
     bits: int | None = limited(
-        "bits of every weight and activation, for frontends with uniform bits", 2, 16, default=None
+        "bits of every weight and activation; none: hgq trains each width, the other front ends need it",
+        2,
+        16,
+        default=None,
     )
 
     def __post_init__(self) -> None:
@@ -100,10 +130,15 @@ class Model(_Section):
         super().__post_init__()
         if self.score in ("rz", "dkl") and self.beta == 0:
             raise SpecError(f'[model] beta is 0, but the score "{self.score}" needs a variance: give a beta above 0')
-        if self.frontend == "qkeras" and self.bits is None:
-            raise SpecError("[model] bits is missing: the frontend qkeras needs it, from 2 to 16")
-        if self.frontend == "hgq" and self.bits is not None:
-            raise SpecError("[model] bits has no meaning for the frontend hgq, which trains every width: take it out")
+        if self.frontend in ("qkeras", "ptq") and self.bits is None:
+            raise SpecError(f"[model] bits is missing: the frontend {self.frontend} needs it, from 2 to 16")
+        for name in ("kernel", "stride", "pool"):
+            given: tuple[int, ...] = getattr(self, name)
+            if given and len(given) != len(self.filters):
+                raise SpecError(
+                    f"[model] {name} has {len(given)} entries, but filters {len(self.filters)}: give one for each "
+                    "convolution"
+                )
 
     @property
     def imported(self) -> bool:
@@ -139,6 +174,16 @@ class Train(_Section):
         "EBOPs at which the ramp's snapshot is taken; none: its end", 1, 10**9, default=None
     )
     teachers: int = limited("float networks whose mean the student learns", 1, 32, default=1)
+    teacher_filters: tuple[int, ...] = limited(
+        "filters of a student's convolutional teacher, windows of 3; empty: dense layers only",
+        1,
+        1024,
+        default=(),
+        length=(0, 8),
+    )
+    teacher_hidden: tuple[int, ...] = limited(
+        "nodes of the dense layers of a student's teacher; empty: as the student's", 1, 4096, default=(), length=(0, 8)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

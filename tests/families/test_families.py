@@ -12,7 +12,7 @@ from tests.frontends.events import features
 from trigger_ml import plugins, spec
 from trigger_ml.errors import SpecError
 from trigger_ml.families import autoencoder, inputs, mlp, scores
-from trigger_ml.families.dense import Dense, chain, forward
+from trigger_ml.families.layers import Dense, chain, forward
 
 SPEC = """
 name = "t"
@@ -121,20 +121,22 @@ def test_each_score_of_the_autoencoder_is_its_definition():
 
 
 def test_a_decoder_free_score_leaves_the_decoder_out_of_firmware():
-    names = [layer.name for layer in autoencoder.network(read("autoencoder", "rz").model, features())]
+    names = [layer.name for layer in autoencoder.network(read("autoencoder", "rz").model, features(), (19, 3))]
     assert names == ["encoder0", "heads"]
-    assert autoencoder.network(read("autoencoder", "mu2").model, features())[-1].units == 1
-    assert autoencoder.network(read("autoencoder", "reconstruction", 0.0).model, features())[-1].units == 19
+    assert autoencoder.network(read("autoencoder", "mu2").model, features(), (19, 3))[-1].units == 1
+    assert autoencoder.network(read("autoencoder", "reconstruction", 0.0).model, features(), (19, 3))[-1].units == 19
 
 
 @pytest.mark.parametrize(("family", "score"), [("mlp", "rz"), ("autoencoder", "distilled")])
 def test_a_score_of_another_family_is_refused(family, score):
     with pytest.raises(SpecError, match=f'score "{score}" is not one of an {family}: use .*, or the family'):
-        plugins.find("families", family).network(read(family, score).model, features())
+        plugins.find("families", family).network(read(family, score).model, features(), (19, 3))
 
 
 def test_the_student_is_its_last_layer():
     s = read("mlp", "distilled")
-    weights = weights_for(mlp.network(s.model, ()), 57)
+    weights = weights_for(mlp.network(s.model, (), (19, 3)), 57)
     x = np.random.default_rng(3).integers(0, 100, (5, 57))
-    assert np.array_equal(mlp.float_score(weights, x, s), forward(mlp.network(s.model, ()), weights, x / 64)[:, 0])
+    assert np.array_equal(
+        mlp.float_score(weights, x, s), forward(mlp.network(s.model, (), (19, 3)), weights, x / 64)[:, 0]
+    )

@@ -12,7 +12,7 @@ from trigger_ml import spec
 from trigger_ml.errors import ArtifactError
 from trigger_ml.families import inputs
 from trigger_ml.fixed import Fixed, Formats, Rounding
-from trigger_ml.frontends import freezing, scoring
+from trigger_ml.frontends import freezing, lowering, scoring
 from trigger_ml.frontends.plan import Head
 from trigger_ml.ir.bounds import Tensor, bounds
 from trigger_ml.ir.build import Builder
@@ -84,7 +84,7 @@ def test_fitted_formats_give_the_same_integers(seed, mode):
     x = b.input((8,), port)
     wanted = Formats.of(rng.integers(0, 2, 8), rng.integers(0, 9, 8), rng.integers(-8, 7, 8))
     plain = b.requant(x, wanted, mode, "SAT", name="plain")
-    fitted = b.requant(x, freezing.fitted(wanted, b.known(x), mode), mode, "SAT", name="fitted")
+    fitted = b.requant(x, lowering.fitted(wanted, b.known(x), mode), mode, "SAT", name="fitted")
     graph = b.graph(plain, fitted)
     known = bounds(graph)
     feed = rng.integers(known[x].lo.astype(int), known[x].hi.astype(int) + 1, (200, 8))
@@ -94,10 +94,10 @@ def test_fitted_formats_give_the_same_integers(seed, mode):
 
 
 def test_exact_finds_the_grid_and_refuses_what_has_none():
-    values, frac = freezing.exact(np.array([0.75, -2.0]), "layer")
+    values, frac = lowering.exact(np.array([0.75, -2.0]), "layer")
     assert (values.tolist(), frac) == ([3, -8], 2)
     with pytest.raises(ArtifactError, match="weights of layer layer are not multiples"):
-        freezing.exact(np.array([0.1]), "layer")
+        lowering.exact(np.array([0.1]), "layer")
 
 
 def test_a_missing_array_is_named():

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trigger_ml.errors import SpecError
 from trigger_ml.families import inputs, scores
-from trigger_ml.families.dense import Dense, Floats, Weights, chain, forward
+from trigger_ml.families.layers import Dense, Floats, Layer, Shape, Weights, chain, forward
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
 SCORES = ("rz", "mu2", "dkl", "reconstruction")
 
 
-def network(model: Model, features: Sequence[Feature]) -> tuple[Dense, ...]:
+def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
     """The layers in firmware: for a decoder-free score the encoder, heads last (means first, then log-variances).
 
     Raises:
         SpecError: for a score that isn't this family's.
     """
-    if model.score not in SCORES:
-        raise SpecError(
-            f'[model] score "{model.score}" is not one of an autoencoder: use {", ".join(SCORES)}, or the family mlp'
-        )
+    scores.check(model, "autoencoder", SCORES)
     if model.score == "reconstruction":
         return (*encoder(model, 1), *decoder(model, len(inputs.pt_index(features))))
     return encoder(model, 1 if model.score == "mu2" else 2)
@@ -39,19 +35,21 @@ def encoder(model: Model, heads: int) -> tuple[Dense, ...]:
 
 
 def decoder(model: Model, outputs: int) -> tuple[Dense, ...]:
-    """Latent space to ``outputs``: the encoder's shape mirrored."""
+    """Latent space to ``outputs``: the encoder's dense layers mirrored."""
     return chain("decoder", model.hidden[::-1], Dense("decoded", outputs, False))
+
+
+def teacher(model: Model, shape: Shape) -> tuple[Layer, ...]:
+    """The float network's encoder, with both heads if it is variational."""
+    return encoder(model, 2 if model.beta > 0 else 1)
 
 
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:
     """The float twin's score, float64 ``(events,)``, of hardware integers ``x_int (events, features)``."""
     model, x = spec.model, inputs.scaled(x_int)
     heads = forward(encoder(model, 2 if model.beta > 0 else 1), weights, x)
-    mu, log_var = heads[:, : model.latent], heads[:, model.latent :]
     if model.score == "reconstruction":
         columns = weights["target.columns"].astype(int)
-        restored = forward(decoder(model, len(columns)), weights, mu)
+        restored = forward(decoder(model, len(columns)), weights, heads[:, : model.latent])
         return scores.squared_error(inputs.target(x_int[:, columns]), restored)
-    if model.score == "mu2":
-        return scores.mu2(mu)
-    return scores.rz(mu, log_var) if model.score == "rz" else scores.dkl(mu, log_var)
+    return scores.of_heads(model, heads)

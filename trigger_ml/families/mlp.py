@@ -1,34 +1,33 @@
-"""A plain network with one output: the student that learns the logarithm of autoencoders' reconstruction errors.
+"""A plain network with one output: a tagger, or the student of autoencoders' reconstruction errors.
 
-After CICADA's teacher and student (CMS DP-2023/086): the student has neither decoder nor score arithmetic.
+The student is after CICADA's teacher and student (CMS DP-2023/086): it has neither decoder nor score arithmetic. As a
+tagger on high-level features it is the network of Duarte et al., arXiv:1804.06913; on the leading constituents,
+TopoDNN (Pearkes et al., arXiv:1704.02124).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trigger_ml.errors import SpecError
-from trigger_ml.families import inputs
-from trigger_ml.families.dense import Dense, Floats, Weights, chain, forward
+from trigger_ml.families import inputs, leading, scores
+from trigger_ml.families.layers import Dense, Floats, Layer, Shape, Weights, chain, forward
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
-SCORES = ("distilled",)
+SCORES = ("distilled", "tagger")
 
 
-def network(model: Model, features: Sequence[Feature]) -> tuple[Dense, ...]:
+def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
     """The layers in firmware; the last one is the score.
 
     Raises:
-        SpecError: for a score that isn't this family's.
+        SpecError: for a score that isn't this family's, or more particles than there are.
     """
-    if model.score not in SCORES:
-        raise SpecError(
-            f'[model] score "{model.score}" is not one of an mlp: use {", ".join(SCORES)}, or the family autoencoder'
-        )
-    return chain("hidden", model.hidden, Dense("output", 1, False))
+    scores.check(model, "mlp", SCORES)
+    return (*leading.crop(model, shape), *chain("hidden", model.hidden, Dense("output", 1, False)))
 
 
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:
     """The float twin's score, float64 ``(events,)``, of hardware integers ``x_int (events, features)``."""
-    return forward(network(spec.model, ()), weights, inputs.scaled(x_int))[:, 0]
+    shape = scores.shape_of(weights)
+    return forward(network(spec.model, (), shape), weights, inputs.scaled(x_int))[:, 0]

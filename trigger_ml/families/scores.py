@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from trigger_ml.errors import SpecError
+from trigger_ml.spec import Model
 
 Floats = NDArray[np.float64]
 
@@ -30,3 +35,41 @@ def dkl(mu: Floats, log_var: Floats) -> Floats:
 def squared_error(true: Floats, restored: Floats) -> Floats:
     """Sum of squared differences over the features; not the mean over filled slots, which divides multiplicity out."""
     return np.sum((true - restored) ** 2, axis=-1)
+
+
+def of_heads(model: Model, heads: Floats) -> Floats:
+    """A decoder-free score of ``heads (events, means then log-variances)``; ``mu2`` needs the means alone."""
+    mu, log_var = heads[:, : model.latent], heads[:, model.latent : 2 * model.latent]
+    if model.score == "mu2":
+        return mu2(mu)
+    return rz(mu, log_var) if model.score == "rz" else dkl(mu, log_var)
+
+
+def check(model: Model, family: str, known: Sequence[str]) -> None:
+    """Refuse a score that a family can't give.
+
+    Raises:
+        SpecError: naming those that it can.
+    """
+    if model.score not in known:
+        others = " or ".join(sorted(f for f, s in FAMILIES.items() if model.score in s))
+        raise SpecError(
+            f'[model] score "{model.score}" is not one of an {family}: use {", ".join(known)}, or the family {others}'
+        )
+
+
+FAMILIES = {
+    "autoencoder": ("rz", "mu2", "dkl", "reconstruction"),
+    "mlp": ("distilled", "tagger"),
+    "conv": ("rz", "mu2", "dkl", "distilled", "tagger"),
+    "deepsets": ("tagger", "distilled"),
+    "mixer": ("tagger", "distilled"),
+    "double": ("pair",),
+    "trees": ("tagger",),
+}
+"""Family -> the scores that it gives."""
+
+
+def shape_of(weights: Mapping[str, NDArray[np.floating]]) -> tuple[int, ...]:
+    """How the float twin's events are shaped: kept beside its weights; empty where every event is flat."""
+    return tuple(int(n) for n in weights["input.shape"]) if "input.shape" in weights else ()

@@ -9,17 +9,19 @@ the score needs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml import plugins
 from trigger_ml.errors import ArtifactError
 from trigger_ml.families import inputs
+from trigger_ml.families import layers as net
 from trigger_ml.fixed import Fixed, Formats, Rounding
 from trigger_ml.frontends import scoring
-from trigger_ml.ir.bounds import Tensor
+from trigger_ml.frontends.lowering import Quantized, add_network, fitted
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.ops import Take, integers
@@ -27,18 +29,6 @@ from trigger_ml.samples.dataset import Feature, Sample
 from trigger_ml.spec import Spec
 
 Arrays = Mapping[str, NDArray[Any]]
-
-MAX_FRAC = 40
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A quantized dense layer: the quantizer on its input, then its weights, exact multiples of a power of two."""
-
-    name: str
-    formats: Formats
-    kernel: NDArray[np.float64]
-    bias: NDArray[np.float64]
 
 
 def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> Graph:
@@ -53,23 +43,16 @@ def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> 
     Raises:
         ArtifactError: if a weight is not a multiple of ``2**-40``, or an array is missing.
     """
+    family = plugins.find("families", spec.model.family)
+    layers: tuple[net.Layer, ...] = family.network(spec.model, sample.features, sample.shape)
     try:
-        chain = trimmed(layers(arrays))
+        trained = {q.name: q for q in trimmed(layers, quantized(layers, arrays))}
         heads = scoring.heads(arrays)
     except KeyError as missing:
         raise ArtifactError(f"trained.npz holds no {missing}: run the step train again") from None
     b = Builder()
-    a = x = b.input((len(sample.features),), ports(sample.features), name="x")
-    for layer in chain:
-        known = b.known(a)
-        a = b.requant(a, fitted(layer.formats, known, rounding), rounding, "SAT", name=f"{layer.name}_in")
-        w, fw = exact(layer.kernel, layer.name)
-        frac = b.known(a).frac
-        fb = exact(layer.bias, layer.name)[1]
-        fw_wide = max(fw, fb - frac)
-        w = w << (fw_wide - fw)
-        bias = np.round(layer.bias * 2.0 ** (frac + fw_wide)).astype(np.int64)
-        a = b.affine(a, w, bias, fw_wide, name=layer.name)
+    x = b.input((len(sample.features),), ports(sample.features), name="x")
+    a = add_network(b, x, layers, trained, net.shapes(layers, len(sample.features)), rounding)
     parts = {}
     for head in heads:
         part = a
@@ -83,19 +66,23 @@ def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> 
     )
 
 
-def layers(arrays: Arrays) -> list[Layer]:
-    """The layers in order."""
-    names = [str(n) for n in arrays["layers"]]
-    parts = ("signed", "integer", "frac")
+def quantized(layers: Sequence[net.Layer], arrays: Arrays) -> list[Quantized]:
+    """What was trained of the layers that have a quantizer, in order."""
+    parts, none = ("signed", "integer", "frac"), np.zeros(0)
     return [
-        Layer(
-            n,
-            formats(*(arrays[f"{n}.{part}"] for part in parts)),
-            arrays[f"{n}.kernel"],
-            arrays[f"{n}.bias"],
+        Quantized(
+            layer.name,
+            formats(*(arrays[f"{layer.name}.{part}"] for part in parts)),
+            *(arrays[f"{layer.name}.{part}"] if weighted(layer) else none for part in ("kernel", "bias")),
         )
-        for n in names
+        for layer in layers
+        if net.quantized(layer)
     ]
+
+
+def weighted(layer: net.Layer) -> bool:
+    """Whether a layer has a kernel and a bias."""
+    return isinstance(layer, net.Dense | net.Conv)
 
 
 def formats(signed: NDArray[Any], integer: NDArray[Any], frac: NDArray[Any]) -> Formats:
@@ -111,56 +98,35 @@ def ports(features: Sequence[Feature]) -> Formats:
     return Formats.of([z.signed for z in fixed], width, inputs.INPUT_FRAC)
 
 
-def exact(values: NDArray[np.float64], name: str) -> tuple[NDArray[np.int64], int]:
-    """Integers and the smallest fraction length, from 0, on which ``values`` are exact."""
-    for frac in range(MAX_FRAC + 1):
-        scaled = values * 2.0**frac
-        if np.array_equal(scaled, np.round(scaled)):
-            return scaled.astype(np.int64), frac
-    raise ArtifactError(f"weights of layer {name} are not multiples of 2**-{MAX_FRAC}: run the step train again")
-
-
-def trimmed(chain: Sequence[Layer]) -> list[Layer]:
+def trimmed(layers: Sequence[net.Layer], trained: Sequence[Quantized]) -> list[Quantized]:
     """The same function without the neurons that nothing reads, or that are always zero behind their quantizer.
 
-    An input whose weights are all zero keeps its port and gets width 0.
+    Only in the flat chain of dense layers at the end, which is all that most networks are. An input whose weights are
+    all zero keeps its place and gets width 0.
     """
-    kept = list(chain)
-    for i in range(len(kept) - 1, -1, -1):
-        layer = kept[i]
-        width = np.broadcast_to(layer.formats.width, layer.kernel.shape[:1])
-        live = np.any(layer.kernel != 0, axis=1) & (width > 0)
-        if i == 0 or not live.any():
-            sign, frac = (np.broadcast_to(z, width.shape) for z in (layer.formats.signed, layer.formats.frac))
-            kept[i] = replace(layer, formats=Formats.of(sign, np.where(live, width, 0), frac))
+    count = 0
+    for layer in reversed(layers):
+        if not isinstance(layer, net.Dense) or layer.source:
+            break
+        count += 1
+    before = layers[-count - 1] if count < len(layers) else None
+    if not count or isinstance(before, net.Permute | net.Add | net.Conv | net.Pool):
+        return list(trained)
+    kept = list(trained)
+    first = len(kept) - count
+    for i in range(len(kept) - 1, first - 1, -1):
+        layer_ = kept[i]
+        width = np.broadcast_to(layer_.formats.width, layer_.kernel.shape[:1])
+        live = np.any(layer_.kernel != 0, axis=1) & (width > 0)
+        if i == first or not live.any():
+            sign, frac = (np.broadcast_to(z, width.shape) for z in (layer_.formats.signed, layer_.formats.frac))
+            kept[i] = replace(layer_, formats=Formats.of(sign, np.where(live, width, 0), frac))
             continue
         cut = [
             np.broadcast_to(z, width.shape)[live]
-            for z in (layer.formats.signed, layer.formats.width, layer.formats.frac)
+            for z in (layer_.formats.signed, layer_.formats.width, layer_.formats.frac)
         ]
-        kept[i] = replace(layer, formats=Formats.of(*cut), kernel=layer.kernel[live])
-        before = kept[i - 1]
-        kept[i - 1] = replace(before, kernel=before.kernel[:, live], bias=before.bias[live])
+        kept[i] = replace(layer_, formats=Formats.of(*cut), kernel=layer_.kernel[live])
+        above = kept[i - 1]
+        kept[i - 1] = replace(above, kernel=above.kernel[:, live], bias=above.bias[live])
     return kept
-
-
-def fitted(target: Formats, known: Tensor, rounding: Rounding) -> Formats:
-    """An equal quantizer of the narrowest formats: no finer than its input, dead where it gives only zero.
-
-    Exact for round-to-nearest modes. A format finer than its input is brought to the input's grid where the input can't
-    reach the end of the range, and left as it is where it can: the end would be another number.
-    """
-    signed, width, frac = (
-        np.array(np.broadcast_to(z, known.shape)) for z in (target.signed, target.width, target.frac)
-    )
-    for at in np.ndindex(known.shape):
-        if not width[at]:
-            continue
-        one = Fixed(bool(signed[at]), int(width[at]), int(frac[at]))
-        lo, hi = int(known.lo[at]), int(known.hi[at])
-        finer = one.frac - known.frac
-        if finer > 0 and (lo << finer) >= one.lo and (hi << finer) <= one.hi:
-            frac[at], width[at] = known.frac, max(one.width - finer, 0)
-        if -finer > max(abs(lo), abs(hi)).bit_length() and rounding is not Rounding.TRN:
-            width[at] = 0
-    return Formats.of(signed, width, frac)

@@ -6,6 +6,7 @@ its own loss under pressure of bits a VAE's encoder falls silent, and the score 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from trigger_ml import plugins
 from trigger_ml.artifact import write_npz
-from trigger_ml.families import inputs
-from trigger_ml.families.dense import Dense, Floats, forward
+from trigger_ml.families import double, inputs
+from trigger_ml.families import layers as net
+from trigger_ml.families.layers import Floats, Layer, forward
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends import teacher
 from trigger_ml.frontends.floatnet import Arrays
@@ -28,9 +29,18 @@ from trigger_ml.spec import Spec
 
 Integers = NDArray[np.integer[Any]]
 
+LOGIT_BITS = 13
+"""Width of a tagger's logit: steps far below the spread of the bulk, a range for the tail."""
+
+PAIR_FRAC = 6
+"""Fraction length of each score of a pair, whose unit is the background's spread: a table reads it."""
+
 MU_BITS, LOG_VAR_BITS, OUTPUT_FRAC, RESTORED_FRAC = 10, 9, 9, 5
 HEADROOM = 2.0
 """A head's range is this many times what validation events, background and signals, reach in the float twin."""
+
+FEW = 20_000
+"""Events from which ranges of quantizers are taken where a network is more than a chain of dense layers."""
 
 EVERY = 16
 """Every so many-th training event measures how good an epoch's quantized weights are."""
@@ -66,14 +76,15 @@ class Plan:
         heads: the outputs' formats, in order, without gaps.
         x: hardware integers to train on ``(events, features)``, background and mixed background.
         reach: the magnitude ``(features,)`` of raw inputs that quantizers start from: see :func:`input_reach`.
-        y: what the network shall say of them ``(events, outputs)``, float32.
+        y: what the network shall say of them ``(events, outputs)``, float32; of a tagger beside the twin's logit the
+            label, 1 for signal, and the event's weight.
         validation: hardware integers of the background's validation part, then of each signal's.
         background: how many of them are background.
         floor: log-variances below it count as this much, so that 1 / sigma^2 has a modest range; 0 without any.
         key: digest of all that the float part depends on.
     """
 
-    layers: tuple[Dense, ...]
+    layers: tuple[Layer, ...]
     start: Arrays
     twin: Arrays
     heads: tuple[Head, ...]
@@ -85,41 +96,50 @@ class Plan:
     floor: float
     key: str
 
-    def ranges(self) -> list[tuple[NDArray[np.bool_], Floats]]:
-        """For each layer's input: which elements may be negative, and the magnitude that quantizers start from.
+    def ranges(self) -> dict[str, tuple[NDArray[np.bool_], Floats]]:
+        """For the input of each layer with a quantizer: what may be negative, and the magnitude to start from.
 
-        From the float network on validation events, background and signals, and as many mixed ones.
+        One entry an element of a flat input, else one a channel. From the float network on validation events,
+        background and signals, and as many of those trained on.
         """
-        found = [(self.x.min(axis=0) < 0, self.reach)]
-        z = inputs.scaled(np.concatenate([self.validation, self.x[-len(self.validation) :]]))
-        for layer in self.layers[:-1]:
-            z = forward((layer,), self.start, z)
-            found.append((np.full(layer.units, not layer.relu), np.quantile(np.abs(z), QUANTILE, axis=0)))
+        flat = all(isinstance(layer, net.Dense) for layer in self.layers)
+        seen = np.concatenate([self.validation, self.x[-len(self.validation) :]])
+        z = inputs.scaled(seen if flat else seen[:: max(1, len(seen) // FEW)])
+        states, read = net.states(self.layers, self.start, z), net.sources(self.layers)
+        wired: dict[str, tuple[Floats, Floats]] = {net.INPUT: ((self.x.min(axis=0) < 0) * 1.0, self.reach)}
+        found = {}
+        for layer in self.layers:
+            source = read[layer.name]
+            if isinstance(layer, net.Reshape | net.Permute | net.Columns) and source in wired:
+                alone = (dataclasses.replace(layer, source=""),)
+                wired[layer.name] = tuple(net.states(alone, {}, v[None])[layer.name][0] for v in wired[source])
+            if not net.quantized(layer):
+                continue
+            if source in wired:
+                sign, reach = (v.reshape(-1, v.shape[-1]).max(axis=0) for v in wired[source])
+                found[layer.name] = (sign > 0, reach)
+            else:
+                values = np.abs(states[source]).reshape(-1, states[source].shape[-1])
+                sign = np.full(values.shape[1], not net.never_negative(self.layers, source))
+                found[layer.name] = (sign, np.quantile(values, QUANTILE, axis=0))
         return found
 
 
 def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> Plan:
     """Train the float networks, or resume; write ``float.npz`` into ``folder``; say what is to be learned."""
-    family = plugins.find("families", spec.model.family)
-    layers = family.network(spec.model, sample.features)
-    key = f"{spec.digest('seed', 'sample', 'model', 'train')} {sample.digest}"
+    layers = teacher.network_of(spec, sample)
+    key = f"{float_digest(spec)} {sample.digest}"
     checkpoints = folder / "checkpoints"
-    train = sample.background.train
-    rng = np.random.default_rng([spec.seed, 1])
-    x = np.concatenate([train, mixed(train, sample.features, rng)])
     validation = np.concatenate([sample.background.validation, *(s.validation for s in sample.signals.values())])
-    trained = teacher.autoencoders(spec, sample, train, key, checkpoints, console)
-    if spec.model.score == "distilled":
-        raw = teacher.errors(trained, spec, x)
-        low, spread = np.quantile(raw, 0.001), raw[: len(train)].std()
-        twin = teacher.student(spec, sample, x, (raw - low) / spread, key, checkpoints, console)
-        start = twin
+    if spec.model.score == "tagger":
+        made = _tagger(spec, sample, layers, key, checkpoints, console)
+    elif spec.model.score == "pair":
+        made = _pair(spec, sample, layers, key, checkpoints, console)
     else:
-        twin = trained[0]
-        start = _firmware(layers, twin)
-    y = forward(layers, start, inputs.scaled(x))
-    write_npz(folder / "float.npz", twin)
-    reach = forward(layers, start, inputs.scaled(np.concatenate([validation, x[-len(validation) :]])))
+        made = _anomaly(spec, sample, layers, key, checkpoints, console)
+    write_npz(folder / "float.npz", made.twin)
+    y, start = made.y, made.start
+    reach = forward(layers, start, inputs.scaled(np.concatenate([validation, made.x[-len(validation) :]])))
     heads = _heads(spec, layers, reach)
     for head in heads:
         part = slice(head.start, head.stop)
@@ -130,8 +150,94 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
         floor = float(np.floor(np.quantile(reach[:, part], FLOOR)))
         y[:, part] = np.maximum(y[:, part], floor)
     events = len(sample.background.validation)
-    ranges = input_reach(x, sample.features)
-    return Plan(layers, start, twin, heads, x, ranges, y.astype(np.float32), validation, events, floor, key)
+    ranges = input_reach(made.x, sample.features)
+    key = f"{spec.digest('seed', 'sample', 'model', 'train')} {sample.digest}"
+    return Plan(layers, start, made.twin, heads, made.x, ranges, y.astype(np.float32), validation, events, floor, key)
+
+
+def float_digest(spec: Spec) -> str:
+    """Of all that the float networks depend on: not of bits, nor of how quantized training goes."""
+    train = dataclasses.replace(spec.train, epochs=1, fine_tune_epochs=0, ebops_target=None, ebops_beta=(1.0, 1.0))
+    model = dataclasses.replace(spec.model, frontend="hgq", bits=None)
+    return dataclasses.replace(spec, train=train, model=model).digest("seed", "sample", "model", "train")
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What the float part of training gives: events, what is to be said of them, and the networks that said it."""
+
+    x: Integers
+    y: Floats
+    twin: Arrays
+    start: Arrays
+
+
+def _anomaly(
+    spec: Spec, sample: Sample, layers: tuple[Layer, ...], key: str, checkpoints: Path, console: Console | None
+) -> _Target:
+    """Autoencoders, and where the score is distilled from them, the student."""
+    train = sample.background.train
+    rng = np.random.default_rng([spec.seed, 1])
+    x = np.concatenate([train, mixed(train, sample.features, rng)])
+    trained = teacher.autoencoders(spec, sample, train, key, checkpoints, console)
+    if spec.model.score == "distilled":
+        raw = teacher.errors(trained, spec, sample, x)
+        low, spread = np.quantile(raw, 0.001), raw[: len(train)].std()
+        twin = teacher.student(spec, sample, x, (raw - low) / spread, key, checkpoints, console)
+        start = twin
+    else:
+        twin = trained[0]
+        start = _firmware(layers, twin)
+    return _Target(x, forward(layers, start, inputs.scaled(x)), twin, start)
+
+
+def _pair(
+    spec: Spec, sample: Sample, layers: tuple[Layer, ...], key: str, checkpoints: Path, console: Console | None
+) -> _Target:
+    """Two autoencoders kept apart, the pair that learns their errors, and the background's tail in each score."""
+    train = sample.background.train
+    rng = np.random.default_rng([spec.seed, 1])
+    x = np.concatenate([train, mixed(train, sample.features, rng)])
+    trained = teacher.autoencoders(spec, sample, train, key, checkpoints, console)
+    raw = np.stack([teacher.errors([one], spec, sample, x) for one in trained], axis=1)
+    low, spread = np.quantile(raw, 0.001, axis=0), raw[: len(train)].std(axis=0)
+    real = (np.arange(len(x)) < len(train)).astype(np.float64)[:, None]
+    wanted = np.concatenate([(raw - low) / spread, real], axis=1)
+    twin = teacher.pair(spec, sample, x, wanted, key, checkpoints, console)
+    y = forward(layers, twin, inputs.scaled(x))
+    for i, part in enumerate(double.PARTS):
+        at = np.linspace(0.0, 2.0 * y[:, i].max(), 4000)
+        twin |= {f"{part}.at": at, f"{part}.tail": double.tail(y[: len(train), i], at)}
+    return _Target(x, np.concatenate([y, real], axis=1), twin, twin)
+
+
+def _tagger(
+    spec: Spec, sample: Sample, layers: tuple[Layer, ...], key: str, checkpoints: Path, console: Console | None
+) -> _Target:
+    """Signal against background, each weighing as much as all the other's events."""
+    x, label, weight = _labelled(sample, "train")
+    order = np.random.default_rng([spec.seed, 1]).permutation(len(x))
+    x, label, weight = x[order], label[order], weight[order]
+    twin = teacher.tagger(spec, sample, x, label, weight, _labelled(sample, "validation"), key, checkpoints, console)
+    logit = forward(layers, twin, inputs.scaled(x))
+    return _Target(x, np.concatenate([logit, label[:, None], weight[:, None]], axis=1), twin, twin)
+
+
+def _labelled(sample: Sample, part: str) -> tuple[Integers, NDArray[np.float32], NDArray[np.float32]]:
+    """Events of all processes, shuffled by a fixed seed, their labels and weights of mean 1."""
+    background, signals = getattr(sample.background, part), [getattr(s, part) for s in sample.signals.values()]
+    x = np.concatenate([background, *signals])
+    share = np.concatenate(
+        [
+            np.full(len(p), 0.5 / w)
+            for p, w in zip(
+                [background, *signals], [len(background), *(len(s) * len(signals) for s in signals)], strict=True
+            )
+        ]
+    )
+    label = (np.arange(len(x)) >= len(background)).astype(np.float32)
+    order = np.random.default_rng(0).permutation(len(x))
+    return x[order], label[order], (share * len(x)).astype(np.float32)[order]
 
 
 def input_reach(x: Integers, features: Sequence[Feature]) -> Floats:
@@ -147,19 +253,29 @@ def input_reach(x: Integers, features: Sequence[Feature]) -> Floats:
     return inputs.scaled(reach)
 
 
-def _firmware(layers: tuple[Dense, ...], twin: Arrays) -> Arrays:
+def _firmware(layers: tuple[Layer, ...], twin: Arrays) -> Arrays:
     """The twin's weights cut to the layers, and the heads, that stand in firmware."""
     start = {}
     for layer in layers:
-        start[f"{layer.name}.kernel"] = twin[f"{layer.name}.kernel"][:, : layer.units]
-        start[f"{layer.name}.bias"] = twin[f"{layer.name}.bias"][: layer.units]
+        if isinstance(layer, net.Dense | net.Conv):
+            units = layer.units if isinstance(layer, net.Dense) else layer.filters
+            start[f"{layer.name}.kernel"] = twin[f"{layer.name}.kernel"][..., :units]
+            start[f"{layer.name}.bias"] = twin[f"{layer.name}.bias"][:units]
     return start
 
 
-def _heads(spec: Spec, layers: tuple[Dense, ...], reach: Floats) -> tuple[Head, ...]:
+def _heads(spec: Spec, layers: tuple[Layer, ...], reach: Floats) -> tuple[Head, ...]:
     """Formats that hold what the float network reaches, with headroom."""
-    latent, units = spec.model.latent, layers[-1].units
+    latent, units = spec.model.latent, reach.shape[1]
     match spec.model.score:
+        case "pair":
+            tops = [int(HEADROOM * reach[:, i].max() * 2**PAIR_FRAC) for i in range(2)]
+            return tuple(
+                Head(part, i, i + 1, Fixed.holding(0, top, PAIR_FRAC))
+                for i, (part, top) in enumerate(zip(double.PARTS, tops, strict=True))
+            )
+        case "tagger":
+            return (Head("score", 0, 1, _signed(reach, LOGIT_BITS, 1.0)),)
         case "distilled":
             fixed = Fixed.holding(0, int(HEADROOM * reach.max() * 2**OUTPUT_FRAC), OUTPUT_FRAC)
             return (Head("score", 0, 1, fixed),)
@@ -193,6 +309,10 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
     """
     import tensorflow as tf
 
+    if spec.model.score == "tagger":
+        return _tagging
+    if spec.model.score == "pair":
+        return pair_loss(plan.y[:, :2])
     scale = np.maximum(plan.y.std(0), 0.1).astype(np.float32)
     distilled, latent = spec.model.score == "distilled", spec.model.latent
     score = _score(spec, sample)
@@ -218,6 +338,32 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
         return tf.reduce_mean(weight * (heads(y, p) + (log_score(x, p) - wanted) ** 2))
 
     return total
+
+
+def pair_loss(y: NDArray[np.float32]) -> Loss:
+    """Squared errors of both scores, those of the hardest events counting more, and what ties the two on background.
+
+    The third column of the targets says which events are background, not mixed ones: only their distance correlation
+    counts.
+    """
+    import tensorflow as tf
+
+    edges = tf.constant(np.quantile(y, 1.0 - TAIL, axis=0).astype(np.float32))
+
+    def total(x: Any, y: Any, p: Any) -> Any:
+        weight = tf.where(y[:, :2] > edges, WEIGHT, 1.0)
+        error = tf.reduce_mean(weight * (p - y[:, :2]) ** 2)
+        return error + teacher.APART * teacher.distance_correlation(p[:, 0], p[:, 1], y[:, 2])
+
+    return total
+
+
+def _tagging(x: Any, y: Any, p: Any) -> Any:
+    """Cross-entropy with the labels and with what the float twin says, in equal parts."""
+    import tensorflow as tf
+
+    wanted = 0.5 * (y[:, 1] + tf.sigmoid(y[:, 0]))
+    return tf.reduce_mean(y[:, 2] * tf.nn.sigmoid_cross_entropy_with_logits(wanted, p[:, 0]))
 
 
 def measure(

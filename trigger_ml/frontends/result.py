@@ -13,6 +13,7 @@ from rich.console import Console
 
 from trigger_ml import plugins
 from trigger_ml.artifact import read_npz, write_json, write_npz
+from trigger_ml.families import double
 from trigger_ml.fixed import Rounding
 from trigger_ml.frontends import scoring
 from trigger_ml.frontends.freezing import to_graph
@@ -21,8 +22,9 @@ from trigger_ml.frontends.plan import Plan
 from trigger_ml.ir.bounds import FLOAT32_EXACT, bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import BLOCK, check_inputs, evaluate
+from trigger_ml.physics.rates import accepted_share
 from trigger_ml.samples.dataset import Sample
-from trigger_ml.spec import ORBIT_HZ, Spec
+from trigger_ml.spec import Spec
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -56,7 +58,7 @@ def write(
     sample: Sample,
     plan: Plan,
     arrays: Arrays,
-    outputs: NDArray[np.float32],
+    outputs: NDArray[np.float32] | None,
     checked: NDArray[np.integer[Any]],
     history: Mapping[str, Sequence[Record]],
     rounding: Rounding,
@@ -70,7 +72,7 @@ def write(
         sample: its events.
         plan: what was learned.
         arrays: layers as :mod:`trigger_ml.frontends.freezing` reads them, without heads and score.
-        outputs: the framework's float32 outputs on ``checked``.
+        outputs: the framework's float32 outputs on ``checked``; None where no framework computes them.
         checked: hardware integers of the self-check.
         history: records of each phase.
         rounding: of the activation quantizers.
@@ -78,10 +80,10 @@ def write(
     """
     arrays = complete(spec, sample, plan, arrays, rounding)
     write_npz(folder / "trained.npz", arrays)
-    kept = {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
+    kept = {} if outputs is None else {head.name: outputs[:, head.start : head.stop] for head in plan.heads}
     write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
     graph = to_graph(arrays, spec, sample, rounding)
-    score = quality(graph, spec, plan)
+    score = quality(graph, spec, plan, sample.gives_rates)
     write_json(folder / "history.json", {"phases": dict(history), "score": score})
     if console is not None and not score["enough_levels"]:
         console.print(
@@ -94,8 +96,21 @@ def complete(spec: Spec, sample: Sample, plan: Plan, arrays: Arrays, rounding: R
     """Layers with what makes them a score: the heads' formats, and the integer bits that the score needs."""
     arrays = {**arrays, **scoring.head_arrays(plan.heads), "log_var.floor": np.array(plan.floor)}
     arrays["score.integer"] = np.array(62, np.int64)
+    if spec.model.score == "pair":
+        arrays |= {k: v for k, v in plan.twin.items() if k.endswith((".at", ".tail"))}
+        arrays |= _tails(to_graph(arrays, spec, sample, rounding), sample)
     bits = _integer_bits(to_graph(arrays, spec, sample, rounding), plan)
     return {**arrays, "score.integer": np.array(bits, np.int64)}
+
+
+def _tails(graph: Graph, sample: Sample) -> Arrays:
+    """The background's tail in each of a pair's own, quantized scores."""
+    found: Arrays = {}
+    for part in double.PARTS:
+        scores, known = _run(graph, part, sample.background.train)[:, 0], bounds(graph)[part]
+        at = np.arange(int(known.lo[0]), int(known.hi[0]) + 1)
+        found |= {f"{part}.at": at * 2.0**-known.frac, f"{part}.tail": double.tail(scores, at)}
+    return found
 
 
 def selfcheck(folder: Path, graph: Graph) -> tuple[Agreement, ...]:
@@ -134,7 +149,7 @@ def _integer_bits(graph: Graph, plan: Plan) -> int:
     return max((4 * top).bit_length() - bounds(graph)[node].frac, 1)
 
 
-def quality(graph: Graph, spec: Spec, plan: Plan) -> dict[str, Any]:
+def quality(graph: Graph, spec: Spec, plan: Plan, gives_rates: bool) -> dict[str, Any]:
     """How good the quantized score is as a score: rank correlation with the twin, range, resolution.
 
     Validation events only: background and signals. The working point is the background's quantile at the spec's rate.
@@ -142,7 +157,7 @@ def quality(graph: Graph, spec: Spec, plan: Plan) -> dict[str, Any]:
     family = plugins.find("families", spec.model.family)
     ours = _run(graph, "score", plan.validation)[:, 0]
     twin = family.float_score(plan.twin, plan.validation, spec)
-    accepted = spec.physics.rate_khz * 1e3 / (spec.physics.bunches * ORBIT_HZ)
+    accepted = accepted_share(spec.physics, gives_rates)
     background, signal = ours[: plan.background], ours[plan.background :]
     threshold = int(np.quantile(background, 1 - accepted, method="higher"))
     levels = np.unique(ours[ours >= threshold]).size

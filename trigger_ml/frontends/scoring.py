@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.families import inputs
+from trigger_ml.families import double, inputs
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends.plan import Head
 from trigger_ml.ir.bounds import Tensor
 from trigger_ml.ir.build import Builder
-from trigger_ml.ir.ops import Add, Mul, Take, integers
+from trigger_ml.ir.ops import Add, Max, Mul, Take, integers
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -71,8 +71,10 @@ def add_score(
     b: Builder, score: str, x: str, parts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], pt: NDArray[np.int64]
 ) -> str:
     """Append the score to the network whose heads are ``parts`` (head -> node); return its node."""
-    if score == "distilled":
+    if score in ("distilled", "tagger"):
         return parts["score"]
+    if score == "pair":
+        return _lesser(b, parts, arrays)
     if score == "reconstruction":
         terms = _differences(b, x, parts["restored"], pt)
     else:
@@ -96,6 +98,24 @@ def add_score(
     integer = min(known.fixed.integer, int(arrays["score.integer"]))
     frac = min(known.frac, SCORE_BITS - integer)
     return b.requant(total, Fixed(False, integer + frac, frac), "RND", "SAT", name="score")
+
+
+def _lesser(b: Builder, parts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Each score's tail probability from a table, as a power of one half, and the lesser of the two."""
+    negative = []
+    minus, zero = integers([[-1]]), integers([0])
+    for part in double.PARTS:
+        known = b.known(parts[part])
+        first, last = int(known.lo[0]), int(known.hi[0])
+        values = np.floor(
+            np.interp(np.arange(first, last + 1) * 2.0**-known.frac, arrays[f"{part}.at"], arrays[f"{part}.tail"])
+            * 2**double.TAIL_FRAC
+            + 0.5
+        ).astype(np.int64)
+        node = b.table(parts[part], values, first, double.TAIL_FRAC, name=f"{part}_tail")
+        negative.append(b.affine(node, minus, zero, 0, name=f"{part}_minus"))
+    greater = b.add(Max(), *negative, name="lesser_minus")
+    return b.affine(greater, minus, zero, 0, name="score")
 
 
 def _differences(b: Builder, x: str, restored: str, pt: NDArray[np.int64]) -> str:

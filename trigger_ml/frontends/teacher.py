@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from trigger_ml import plugins
 from trigger_ml.errors import SpecError
-from trigger_ml.families import autoencoder, inputs, mlp, scores
-from trigger_ml.families.dense import forward
+from trigger_ml.families import autoencoder, conv, inputs, scores
+from trigger_ml.families.layers import Dense, Layer, Reshape, forward
 from trigger_ml.frontends import loop
-from trigger_ml.frontends.floatnet import Arrays, Ensemble, folded
+from trigger_ml.frontends.floatnet import Arrays, Ensemble, Net, folded
 from trigger_ml.samples.dataset import Feature, Sample
 from trigger_ml.spec import Spec
 
@@ -25,6 +27,12 @@ LOG_VAR = 8.0
 
 MIN_KL = 1.0
 """A VAE whose KL divergence is below this many nats has stopped using its latent space."""
+
+FLOOR = 2.0**-6
+"""Added to a squared error before its logarithm."""
+
+APART = 10.0
+"""Weight of the distance correlation of two scores that shall be independent (arXiv:2111.06417)."""
 
 BATCH = 512
 RATE = 3e-3
@@ -40,12 +48,86 @@ def scaling(features: Sequence[Feature]) -> Floats:
     They don't depend on the events, so that a slot which is empty in training is no louder than its neighbours.
     """
     reach = np.array([max(f.hi, -f.lo, 1) for f in features]) * 2.0**-inputs.INPUT_FRAC
-    return np.where([f.quantity == "pt" for f in features], PT_SCALE, 1.0 / reach)
+    plain = {"pt": PT_SCALE, "et": 2.0 * PT_SCALE}
+    return np.array([plain.get(f.quantity, 1.0 / r) for f, r in zip(features, reach, strict=True)])
+
+
+def shared(factors: Floats, layers: Sequence[Layer]) -> Floats:
+    """The same factors, but those of one channel alike at every position where a network shares weights over them."""
+    first = next((layer for layer in layers if isinstance(layer, Reshape)), None)
+    if first is None:
+        return factors
+    channels = factors.reshape(-1, first.shape[-1])
+    least: Floats = np.tile(channels.min(axis=0), len(channels))
+    return least
+
+
+def spread(spec: Spec, sample: Sample) -> Floats:
+    """Factors that bring a tagger's raw inputs to a spread of 1, one for each kind and quantity.
+
+    The pT that weights a sum enters it as it is: its factor is 1.
+    """
+    x = inputs.scaled(np.concatenate([sample.background.train, *(s.train for s in sample.signals.values())]))
+    factors = np.ones(len(sample.features))
+    kinds = [(f.kind, f.quantity) for f in sample.features]
+    for kind in set(kinds):
+        columns = [i for i, k in enumerate(kinds) if k == kind]
+        filled = x[:, columns][x[:, columns] != 0]
+        if filled.size and not (spec.model.weighted and kind[1] == "pt"):
+            factors[columns] = 1.0 / max(float(np.sqrt(np.mean(filled**2))), 2.0**-inputs.INPUT_FRAC)
+    return factors
 
 
 def angles(features: Sequence[Feature]) -> NDArray[np.bool_]:
     """Inputs whose weights start at zero: they say little of momenta, and random weights on them are noise."""
-    return np.array([f.quantity != "pt" for f in features])
+    return np.array([f.quantity not in ("pt", "et") for f in features])
+
+
+class Stack:
+    """Several networks of any layers on the same events, as :class:`Ensemble` is of dense chains.
+
+    Attributes:
+        layers: of each of them.
+        variables: of all of them.
+    """
+
+    def __init__(self, layers: Sequence[Layer], features: int, members: int, seed: int) -> None:
+        """``members`` networks, each with its own starting weights."""
+        self.members = [Net(layers, features, seed + 1000 * m) for m in range(members)]
+        self.layers = tuple(layers)
+        self.variables = [v for member in self.members for v in member.variables]
+
+    def __call__(self, x: Any) -> Any:
+        """Outputs ``(members, events, units)`` for inputs ``(events, features)``."""
+        import tensorflow as tf
+
+        return tf.stack([member(x) for member in self.members])
+
+    def weights(self, member: int) -> Arrays:
+        """One member's weights by name, float64."""
+        return self.members[member].weights()
+
+
+def encoder_of(spec: Spec, sample: Sample) -> tuple[Layer, ...]:
+    """The float autoencoder's encoder: the family's own, or for a student the teacher that the spec describes."""
+    model, train = spec.model, spec.train
+    if model.score in ("distilled", "pair"):
+        hidden = train.teacher_hidden or model.hidden
+        if train.teacher_filters:
+            return conv.body(conv.teacher_model(model, train.teacher_filters, hidden), sample.shape, _head(spec))
+        return autoencoder.teacher(replace(model, hidden=hidden), sample.shape)
+    made: tuple[Layer, ...] = plugins.find("families", model.family).teacher(model, sample.shape)
+    return made
+
+
+def _head(spec: Spec) -> Dense:
+    return Dense("heads", (2 if spec.model.beta > 0 else 1) * spec.model.latent, False)
+
+
+def decoder_of(spec: Spec, outputs: int) -> tuple[Dense, ...]:
+    """The float autoencoder's decoder."""
+    hidden = spec.train.teacher_hidden if spec.model.score in ("distilled", "pair") else ()
+    return autoencoder.decoder(replace(spec.model, hidden=hidden or spec.model.hidden), outputs)
 
 
 def autoencoders(
@@ -62,13 +144,18 @@ def autoencoders(
     import tensorflow as tf
 
     model, columns = spec.model, inputs.pt_index(sample.features)
-    norm = scaling(sample.features)
     members, latent = spec.train.teachers, model.latent
-    encoder = Ensemble(
-        autoencoder.encoder(model, 2 if model.beta > 0 else 1), x.shape[1], members, spec.seed, angles(sample.features)
+    layers = encoder_of(spec, sample)
+    norm = shared(scaling(sample.features), layers)
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    encoder = (
+        Ensemble(dense, x.shape[1], members, spec.seed, angles(sample.features))
+        if len(dense) == len(layers)
+        else Stack(layers, x.shape[1], members, spec.seed)
     )
-    decoder = Ensemble(autoencoder.decoder(model, len(columns)), latent, members, spec.seed + 1)
-    data = (_normal(x, norm), inputs.target(x[:, columns]).astype(np.float32))
+    decoder = Ensemble(decoder_of(spec, len(columns)), latent, members, spec.seed + 1)
+    unit = inputs.target_frac(sample.features)
+    data = (_normal(x, norm), inputs.target(x[:, columns], unit).astype(np.float32))
 
     def loss(noise: Any, xb: Any, tb: Any) -> Any:
         heads = encoder(xb)
@@ -79,31 +166,39 @@ def autoencoders(
             kl = 0.5 * tf.reduce_sum(mu**2 + tf.exp(log_var) - log_var - 1.0, -1)
             mu = mu + tf.exp(0.5 * log_var) * tf.random.stateless_normal(tf.shape(mu), noise)
         error = 0.5 * tf.reduce_sum((decoder(mu) - tb) ** 2, -1)
-        return tf.reduce_sum(tf.reduce_mean(error + model.beta * kl, -1))
+        apart = tf.constant(0.0)
+        if model.score == "pair":
+            logs = tf.math.log(error + 0.5 * FLOOR)
+            apart = APART * distance_correlation(logs[0], logs[1], tf.ones_like(logs[0]))
+        return tf.reduce_sum(tf.reduce_mean(error + model.beta * kl, -1)) + apart
 
     variables = [*encoder.variables, *decoder.variables]
     epochs = spec.train.float_epochs
     phase = loop.Phase("float", "float autoencoder", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed, key)
     loop.fit(phase, loop.Job(data, loss, variables, variables), folder, console)
-    first = encoder.layers[0].name
     trained = [
-        {**folded(encoder.weights(m), first, norm), **decoder.weights(m), "target.columns": columns.astype(np.float64)}
+        {
+            **folded(encoder.weights(m), layers, norm),
+            **decoder.weights(m),
+            "target.columns": columns.astype(np.float64),
+            "input.shape": np.array(sample.shape, np.float64),
+        }
         for m in range(members)
     ]
     if model.beta > 0:
-        _check_collapse(spec, trained, x)
+        _check_collapse(spec, layers, trained, x)
     return trained
 
 
-def divergence(weights: Arrays, spec: Spec, x: NDArray[np.integer[Any]]) -> float:
+def divergence(layers: Sequence[Layer], weights: Arrays, spec: Spec, x: NDArray[np.integer[Any]]) -> float:
     """Mean KL divergence of the encoder's posterior from the prior, in nats."""
-    heads = forward(autoencoder.encoder(spec.model, 2), weights, inputs.scaled(x))
+    heads = forward(layers, weights, inputs.scaled(x))
     latent = spec.model.latent
     return float(scores.dkl(heads[:, :latent], np.clip(heads[:, latent:], -LOG_VAR, LOG_VAR)).mean())
 
 
-def _check_collapse(spec: Spec, trained: list[Arrays], x: NDArray[np.integer[Any]]) -> None:
-    worst = min(divergence(weights, spec, x[:20_000]) for weights in trained)
+def _check_collapse(spec: Spec, layers: Sequence[Layer], trained: list[Arrays], x: NDArray[np.integer[Any]]) -> None:
+    worst = min(divergence(layers, weights, spec, x[:20_000]) for weights in trained)
     if worst < MIN_KL:
         raise SpecError(
             f"[model] beta {spec.model.beta:g} made the latent space collapse (KL {worst:.2f} nats, at least "
@@ -111,15 +206,15 @@ def _check_collapse(spec: Spec, trained: list[Arrays], x: NDArray[np.integer[Any
         )
 
 
-def errors(trained: list[Arrays], spec: Spec, x: NDArray[np.integer[Any]]) -> Floats:
+def errors(trained: list[Arrays], spec: Spec, sample: Sample, x: NDArray[np.integer[Any]]) -> Floats:
     """Mean over the teachers of ``log2`` of their reconstruction errors, ``(events,)``."""
-    z, model = inputs.scaled(x), spec.model
+    z, unit, layers = inputs.scaled(x), inputs.target_frac(sample.features), encoder_of(spec, sample)
     total = np.zeros(len(x))
     for weights in trained:
         columns = weights["target.columns"].astype(int)
-        mu = forward(autoencoder.encoder(model, 2 if model.beta > 0 else 1), weights, z)[:, : model.latent]
-        restored = forward(autoencoder.decoder(model, len(columns)), weights, mu)
-        total += np.log2(scores.squared_error(inputs.target(x[:, columns]), restored) + 2.0**-6)
+        mu = forward(layers, weights, z)[:, : spec.model.latent]
+        restored = forward(decoder_of(spec, len(columns)), weights, mu)
+        total += np.log2(scores.squared_error(inputs.target(x[:, columns], unit), restored) + FLOOR)
     return total / len(trained)
 
 
@@ -135,17 +230,157 @@ def student(
     """A float network of the firmware's shape that learns ``y (events,)``; weights on raw inputs."""
     import tensorflow as tf
 
-    norm = scaling(sample.features)
-    net = Ensemble(mlp.network(spec.model, sample.features), x.shape[1], 1, spec.seed + 2, angles(sample.features))
+    layers = network_of(spec, sample)
+    norm = shared(scaling(sample.features), layers)
+    net = _single(layers, x.shape[1], spec.seed + 2, angles(sample.features))
 
     def loss(noise: Any, xb: Any, yb: Any) -> Any:
-        return tf.reduce_mean((net(xb)[0, :, 0] - yb) ** 2)
+        return tf.reduce_mean((net(xb)[..., 0] - yb) ** 2)
 
     epochs = spec.train.float_epochs
     phase = loop.Phase("student", "float student", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
     job = loop.Job((_normal(x, norm), y.astype(np.float32)), loss, net.variables, net.variables)
     loop.fit(phase, job, folder, console)
-    return folded(net.weights(0), net.layers[0].name, norm)
+    return finished(net, layers, sample, norm)
+
+
+def tagger(
+    spec: Spec,
+    sample: Sample,
+    x: NDArray[np.integer[Any]],
+    label: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    held_out: tuple[NDArray[np.integer[Any]], NDArray[np.float32], NDArray[np.float32]],
+    key: str,
+    folder: Path,
+    console: Console | None,
+) -> Arrays:
+    """A float network of the firmware's shape that tells signal from background; weights on raw inputs.
+
+    Args:
+        spec: of the run.
+        sample: its events.
+        x: hardware integers ``(events, features)``.
+        label: 1 for signal, 0 for background.
+        weight: of each event in the cross-entropy.
+        held_out: the same three for events not trained on: of all epochs the best on them is kept.
+        key: digest of all that the training depends on.
+        folder: of the checkpoints.
+        console: for progress.
+    """
+    import tensorflow as tf
+
+    layers = network_of(spec, sample)
+    norm = shared(spread(spec, sample), layers)
+    net = _single(layers, x.shape[1], spec.seed + 2, None)
+
+    def loss(noise: Any, xb: Any, yb: Any, wb: Any) -> Any:
+        return tf.reduce_mean(wb * tf.nn.sigmoid_cross_entropy_with_logits(yb, net(xb)[..., 0]))
+
+    # Batches of one size, so that the network is traced once; what doesn't fill one is left out.
+    few = [a[: max(len(a) // MEASURED, 1) * MEASURED] for a in (_normal(held_out[0], norm), *held_out[1:])]
+    measured = tf.function(lambda *batch: loss(None, *batch), jit_compile=True)
+
+    def measure() -> dict[str, float]:
+        parts = [
+            float(measured(*(tf.constant(a[i : i + MEASURED]) for a in few))) for i in range(0, len(few[0]), MEASURED)
+        ]
+        return {"distance": float(np.mean(parts))}
+
+    epochs = spec.train.float_epochs
+    phase = loop.Phase("tagger", "float tagger", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
+    data = (_normal(x, norm), label, weight)
+    job = loop.Job(data, loss, net.variables, net.variables, measure=measure, snapshot=loop.best)
+    loop.fit(phase, job, folder, console)
+    loop.restore(folder, phase, "best", net.variables)
+    return finished(net, layers, sample, norm)
+
+
+def pair(
+    spec: Spec,
+    sample: Sample,
+    x: NDArray[np.integer[Any]],
+    y: Floats,
+    key: str,
+    folder: Path,
+    console: Console | None,
+) -> Arrays:
+    """Float networks of the firmware's shape that learn two scores and are kept apart on background.
+
+    Args:
+        spec: of the run.
+        sample: its events.
+        x: hardware integers ``(events, features)``.
+        y: ``(events, 3)``: both scores, and 1 for events of the background.
+        key: digest of all that the training depends on.
+        folder: of the checkpoints.
+        console: for progress.
+    """
+    import tensorflow as tf
+
+    layers = network_of(spec, sample)
+    norm = scaling(sample.features)
+    net = Net(layers, x.shape[1], spec.seed + 2)
+
+    def loss(noise: Any, xb: Any, yb: Any) -> Any:
+        p = net(xb)
+        return tf.reduce_mean((p - yb[:, :2]) ** 2) + APART * distance_correlation(p[:, 0], p[:, 1], yb[:, 2])
+
+    epochs = spec.train.float_epochs
+    phase = loop.Phase("student", "float pair", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
+    loop.fit(
+        phase, loop.Job((_normal(x, norm), y.astype(np.float32)), loss, net.variables, net.variables), folder, console
+    )
+    return finished(net, layers, sample, norm)
+
+
+def distance_correlation(a: Any, b: Any, weight: Any) -> Any:
+    """Squared distance correlation of two columns of a batch, TensorFlow (Szekely, Rizzo, Bakirov, arXiv:0803.4101).
+
+    Args:
+        a: numbers ``(events,)``.
+        b: others of the same events.
+        weight: how much each event counts.
+    """
+    import tensorflow as tf
+
+    p = weight / tf.reduce_sum(weight)
+
+    def centred(v: Any) -> Any:
+        d = tf.abs(v[:, None] - v[None])
+        row = tf.linalg.matvec(d, p)
+        return d - row[:, None] - row[None] + tf.tensordot(p, row, 1)
+
+    def covariance(c: Any, d: Any) -> Any:
+        return tf.tensordot(p, tf.linalg.matvec(c * d, p), 1)
+
+    c, d = centred(a), centred(b)
+    return covariance(c, d) / tf.sqrt(covariance(c, c) * covariance(d, d) + 1e-12)
+
+
+MEASURED = 2048
+"""Held-out events that are measured at once."""
+
+
+def network_of(spec: Spec, sample: Sample) -> tuple[Layer, ...]:
+    """The layers in firmware."""
+    family = plugins.find("families", spec.model.family)
+    made: tuple[Layer, ...] = family.network(spec.model, sample.features, sample.shape)
+    return made
+
+
+def finished(net: Ensemble | Net, layers: Sequence[Layer], sample: Sample, norm: Floats) -> Arrays:
+    """A trained network's weights on raw inputs, and the shape of its events."""
+    weights = net.weights(0) if isinstance(net, Ensemble) else net.weights()
+    shape = np.array(sample.shape, np.float64)
+    return {**folded(weights, layers, norm), "input.shape": shape}
+
+
+def _single(layers: Sequence[Layer], features: int, seed: int, silent: NDArray[np.bool_] | None) -> Ensemble | Net:
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    if len(dense) == len(layers):
+        return Ensemble(dense, features, 1, seed, silent)
+    return Net(layers, features, seed)
 
 
 def _normal(x: NDArray[np.integer[Any]], norm: Floats) -> NDArray[np.float32]:

@@ -18,7 +18,13 @@ AXES = {
     "ht": ("HT", "GeV"),
     "met": ("MET", "GeV"),
     "objects": ("number of objects", ""),
+    "total": ("total transverse energy", "GeV"),
+    "occupied": ("number of cells above zero", ""),
+    "hardest": ("hardest cell", "GeV"),
+    "particles": ("number of particles", ""),
+    "sum_pt": ("sum of pT", "GeV"),
 }
+"""Variable -> its name for people and its unit, empty for a count."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class TurnOn:
 def turn_ons(
     sample: Events, inputs: Mapping[str, NDArray[np.integer]], fires: Mapping[str, NDArray[np.bool_]]
 ) -> tuple[TurnOn, ...]:
-    """The turn-on of each process in each variable of :data:`AXES`.
+    """The turn-on of each process in each variable of :data:`AXES` that the sample has.
 
     Args:
         sample: whose columns the inputs have.
@@ -58,12 +64,14 @@ def turn_ons(
         ToolMissing: scipy is not installed.
     """
     values = {process: baselines.variables(sample, x) for process, x in inputs.items()}
-    lsb = baselines.pt_lsb(sample)
     curves = []
-    for variable in AXES:
+    for variable, (_, unit_name) in AXES.items():
+        if not all(variable in v for v in values.values()):
+            continue
         pooled = np.concatenate([v[variable] for v in values.values()])
-        edges = _edges(pooled) if variable != "objects" else np.arange(0, max(int(np.quantile(pooled, 0.998)), 1) + 2)
-        unit = 1.0 if variable == "objects" else lsb
+        few = not unit_name and np.quantile(pooled, 0.998) < 30
+        edges = np.arange(0, max(int(np.quantile(pooled, 0.998)), 1) + 2) if few else _edges(pooled)
+        unit = baselines.pt_lsb(sample) if unit_name else 1.0
         curves += [_curve(variable, p, v[variable], fires[p], edges, unit) for p, v in values.items()]
     return tuple(curves)
 

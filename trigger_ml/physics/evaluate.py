@@ -20,6 +20,7 @@ from trigger_ml.physics.rates import at_rate, crossings_khz, with_rate
 from trigger_ml.physics.result import Curve, Histogram, PhysicsResult, Quality, ScoreResult, SignalMeasures
 from trigger_ml.physics.roc import Background, Point, Scores
 from trigger_ml.physics.shift import rate_shift, spearman, tpr_shifts
+from trigger_ml.physics.tagging import tagging
 from trigger_ml.spec import Physics
 
 ByProcess = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -76,8 +77,8 @@ def evaluate(
 
     result_q, auc_q = _measure("quantized", "network", test_q, sample, physics, threshold)
     others = tuple(
-        _measure(name, label, {process: s[name] for process, s in by_baseline.items()}, sample, physics, None)[0]
-        for name, label in baselines.LABELS.items()
+        _measure(name, baselines.LABELS[name], {p: s[name] for p, s in by_baseline.items()}, sample, physics, None)[0]
+        for name in by_baseline["background"]
     )
     chosen = _working_point(physics, sample.gives_rates)
     cut = result_q.point(chosen).threshold
@@ -165,7 +166,11 @@ def _measure(
     signals = {process: s for process, s in scores.items() if process != "background"}
     aucs = {process: roc.auc(scores["background"], s, sources) for process, s in signals.items()}
     measures = {
-        process: SignalMeasures(aucs[process].estimate(), {p.name: roc.tpr(s, background, p) for p in points})
+        process: SignalMeasures(
+            aucs[process].estimate(),
+            {p.name: roc.tpr(s, background, p) for p in points},
+            None if sample.gives_rates else tagging(scores["background"], s),
+        )
         for process, s in signals.items()
     }
     return ScoreResult(name, label, points, measures, _curve(background, signals)), aucs

@@ -9,7 +9,7 @@ from fractions import Fraction
 from trigger_ml.errors import SampleError
 from trigger_ml.physics.events import Events
 from trigger_ml.physics.roc import Background, Point, at_threshold
-from trigger_ml.spec import ORBIT_HZ
+from trigger_ml.spec import ORBIT_HZ, Physics
 
 
 def crossings_khz(bunches: int) -> float:
@@ -32,6 +32,11 @@ def require_rates(sample: Events) -> None:
             f"sample {sample.name}/{sample.variant} is not zero bias, so it gives no rate in kHz: "
             "quote false positive rates, or use a zero-bias variant"
         )
+
+
+def accepted_share(physics: Physics, gives_rates: bool) -> float:
+    """The share of the background that the working point accepts: its rate over the crossings', or the largest FPR."""
+    return physics.rate_khz / crossings_khz(physics.bunches) if gives_rates else max(physics.fpr)
 
 
 def with_rate(point: Point, bunches: int) -> Point:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from trigger_ml.physics.efficiency import TurnOn
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.roc import Point
+from trigger_ml.physics.tagging import Tagging
 
 FEWEST = 10
 """A working point with fewer background events behind it is marked: its threshold is hardly known."""
@@ -20,10 +21,12 @@ class SignalMeasures:
     Attributes:
         auc: area under the ROC curve, DeLong error.
         tpr: working point's name -> efficiency.
+        tagging: accuracy and rejections; None for samples that give rates, where efficiencies at a rate say more.
     """
 
     auc: Estimate
     tpr: Mapping[str, Estimate]
+    tagging: Tagging | None = None
 
 
 @dataclass(frozen=True)

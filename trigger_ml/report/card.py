@@ -71,13 +71,13 @@ def figures(report: Report) -> str:
     physics = report["physics"]
     at = physics["working_point"]
     lines += ["", f"{physics['sample']['name']}, 68 % errors, test part. {FAST_SIMULATION}", ""]
-    head = ["AUC, quantized", "AUC, float", "AUC, number of objects"]
+    counted = physics["baselines"][0]
+    head = ["AUC, quantized", "AUC, float", f"AUC, {counted['label']}"]
     head += [f"efficiency at {labels.point(at)}, quantized, %", "float, %"]
     lines += [f"| signal | {' | '.join(head)} |", "|---|---|---|---|---|---|"]
-    counted = next(b for b in physics["baselines"] if b["name"] == "objects")["signals"]
     for name in _signals(report):
         both = physics["signals"][name]
-        cells = [_error(both[side]["auc"]) for side in SIDES] + [_error(counted[name]["auc"])]
+        cells = [_error(both[side]["auc"]) for side in SIDES] + [_error(counted["signals"][name]["auc"])]
         cells += [_error(both[side]["tpr"][at], 100) for side in SIDES]
         lines.append(f"| {labels.process(name)} | {' | '.join(cells)} |")
     ranks = physics["rank_correlation"]["all"]

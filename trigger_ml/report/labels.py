@@ -14,6 +14,9 @@ PROCESSES = {
     "A_to_4l": "A → 4ℓ",
     "hC_to_taunu": "h± → τν",
     "h0_to_tautau": "h⁰ → ττ",
+    "g": "gluon",
+    "top": "top",
+    "ttbar": "top pair",
 }
 
 QUANTITIES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.result import PhysicsResult, ScoreResult
 from trigger_ml.physics.roc import Point
+from trigger_ml.physics.tagging import rejection
 from trigger_ml.report import labels
 from trigger_ml.report.data import ReportData
 from trigger_ml.report.document import FAST_SIMULATION
@@ -49,6 +51,7 @@ def render(data: ReportData) -> str:
     filters: dict[str, Callable[..., Any]] = {
         "number": labels.number,
         "measured": _errors,
+        "rejection": _rejection,
         "process": labels.process,
         "quantity": labels.quantity,
         "point": labels.point,
@@ -142,6 +145,12 @@ def _errors(e: Estimate, scale: float = 1.0, sign: bool = False) -> Any:
     value, up, down = labels.rounded(e, scale, sign)
     small = f"<i>±{up}</i>" if up == down else f"<i>+{up}</i><i>−{down}</i>"
     return markupsafe.Markup(f'<span class="m">{value}<span class="e">{small}</span></span>')
+
+
+def _rejection(background: Estimate) -> Any:
+    """One over an efficiency, with its errors where they are finite."""
+    e = rejection(background)
+    return _errors(e) if math.isfinite(e.high) else f"> {labels.number(round(e.low))}"
 
 
 def _image(svg: str) -> str:

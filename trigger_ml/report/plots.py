@@ -28,7 +28,16 @@ SHOWN_BASELINES = {
     "leptons_pt": ("#964a8b", (0, (3, 1, 1, 1))),
     "ht": ("#9c9ca1", (0, (1, 1))),
     "met": ("#7a21dd", (0, (1, 2.5))),
+    "total": ("#f89c20", (0, (5, 1.5))),
+    "occupied": ("#964a8b", (0, (3, 1, 1, 1))),
+    "hardest": ("#9c9ca1", (0, (1, 1))),
+    "particles": ("#f89c20", (0, (5, 1.5))),
+    "width": ("#964a8b", (0, (3, 1, 1, 1))),
+    "mass": ("#f89c20", (0, (5, 1.5))),
+    "mass_mmdt": ("#f89c20", (0, (5, 1.5))),
+    "multiplicity": ("#964a8b", (0, (3, 1, 1, 1))),
 }
+"""Baseline -> colour and dashes; no sample has two that look alike."""
 
 STYLE = {
     "font.family": ["TeX Gyre Heros", "DejaVu Sans"],
@@ -72,7 +81,8 @@ def figures(physics: PhysicsResult) -> tuple[Figure, ...]:
     """
     with style():
         curves = tuple(_against_rate(physics, name) for name in physics.signal_events)
-        turn_ons = tuple(_turn_on(physics, variable) for variable in AXES)
+        seen = {t.variable for t in physics.turn_ons}
+        turn_ons = tuple(_turn_on(physics, variable) for variable in AXES if variable in seen)
         return (_roc(physics), _distribution(physics), *curves, *turn_ons)
 
 

@@ -37,20 +37,32 @@ class Collider:
             return Particles(empty, empty, *(np.zeros(0) for _ in range(3))), np.zeros(0)
         import awkward as ak
 
+        batch = self.records(count)
+        return stable(batch.prt), np.sqrt(ak.to_numpy(batch.info.pT2Hat).astype(np.float64))
+
+    def records(self, count: int) -> Any:
+        """The next ``count`` collisions as Pythia's awkward array: ``prt`` with the whole record, ``info``."""
         if self._pythia is None:
             self._pythia = _start(self._lines)
         batch = self._pythia.nextBatch(count)
         if len(batch) != count:
             raise SampleError(f"Pythia gave {len(batch)} of {count} collisions: the process may be impossible")
-        stable = batch.prt[batch.prt.status > 0]
-        counts = ak.to_numpy(ak.num(stable)).astype(np.int64)
-        pid = ak.to_numpy(ak.flatten(stable.id)).astype(np.int64)
-        momentum = (ak.to_numpy(ak.flatten(stable.p[axis])).astype(np.float64) for axis in ("px", "py", "pz"))
-        return Particles(counts, pid, *momentum), np.sqrt(ak.to_numpy(batch.info.pT2Hat).astype(np.float64))
+        return batch
 
     def particles(self, count: int) -> Particles:
         """The next ``count`` collisions' stable particles."""
         return self.next(count)[0]
+
+
+def stable(record: Any) -> Particles:
+    """The stable particles of collisions' records (awkward, ``prt`` of :meth:`Collider.records`)."""
+    import awkward as ak
+
+    found = record[record.status > 0]
+    counts = ak.to_numpy(ak.num(found)).astype(np.int64)
+    pid = ak.to_numpy(ak.flatten(found.id)).astype(np.int64)
+    momentum = (ak.to_numpy(ak.flatten(found.p[axis])).astype(np.float64) for axis in ("px", "py", "pz"))
+    return Particles(counts, pid, *momentum)
 
 
 def _start(lines: tuple[str, ...]) -> Any:

@@ -24,21 +24,35 @@ _DENSE = 250
 
 @dataclass(frozen=True)
 class Overlay:
-    """Where pileup comes from: the pool's part, the mean number of collisions, and fresh hard ones."""
+    """Where pileup comes from, and what is done about it.
+
+    Attributes:
+        pool: of soft collisions.
+        lo: first of the pool's collisions that are drawn.
+        hi: the one behind the last.
+        mean: number of collisions in a crossing.
+        hard: generates those too hard for the pool.
+        subtract: take the pileup density off jets, and off what surrounds e/gamma and muons.
+    """
 
     pool: Pool
     lo: int
     hi: int
     mean: float
     hard: Collider
+    subtract: bool = True
 
 
 @dataclass(frozen=True)
 class Crossings:
-    """Objects in physical units (events, 19, 3), regions, whether each passes the lepton filter, its leading collision.
+    """Measured crossings.
 
-    ``regions`` is ``(events, 18, 14)``, see :mod:`trigger_ml.samples.regions`. ``source`` is the pool's number of the most active collision, ``FRESH`` if that was generated for this event alone,
-    as it is in every event with a hard process.
+    Attributes:
+        objects: in physical units, (events, 19, 3).
+        regions: (events, 18, 14), see :mod:`trigger_ml.samples.regions`.
+        lepton: whether each passes the lepton filter.
+        source: the pool's number of the most active collision; ``FRESH`` if that was generated for this event alone,
+            as it is in every event with a hard process.
     """
 
     objects: NDArray[np.float64]
@@ -157,7 +171,8 @@ def cross(
     shape = (events, ETA, PHI)
     em, had = (add(key, weight, events * ETA * PHI).reshape(shape) for weight in (total.em, total.had))
     em32, had32 = measure(em, had, rng)
-    towers = objects.Towers(em32, had32, objects.pileup_density(em32 + had32))
+    density = objects.pileup_density(em32 + had32)
+    towers = objects.Towers(em32, had32, density if overlay.subtract else np.zeros_like(density))
     built = objects.build(towers, total.muons, rng)
     return Crossings(built, regions(em32 + had32), _has_lepton(built, total.muons, towers, truth), source)
 

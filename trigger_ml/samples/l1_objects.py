@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trigger_ml.errors import SampleError
-from trigger_ml.samples import layout, maker
+from trigger_ml.samples import layout, production
+from trigger_ml.samples.contents import OBJECTS
 from trigger_ml.samples.dataset import Sample
 from trigger_ml.samples.features import FEATURES, INPUT_FORMAT, physical
 from trigger_ml.samples.maker import Settings
@@ -18,14 +19,17 @@ from trigger_ml.samples.maker import Settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["FEATURES", "INPUT_FORMAT", "VARIANTS", "Settings", "default_path", "load", "make", "physical", "settings"]
+__all__ = [
+    "FEATURES", "INPUT_FORMAT", "VARIANTS", "Settings",
+    "default_path", "load", "make", "make_background", "physical", "settings",
+]  # fmt: skip
 
-VARIANTS = tuple(layout.VARIANTS)
+VARIANTS = tuple(OBJECTS.notes)
 EVENTS = {"zero_bias": 400_000, "adc2021_like": 100_000}
 """Background events of the committed samples; each signal has a twentieth."""
 
 POOL = 150_000
-PILEUP = 20.0
+PILEUP = production.PILEUP
 SEED = 1
 
 
@@ -44,7 +48,7 @@ def load(variant: str, path: Path | None = None) -> Sample:
     return layout.read(default_path(variant) if path is None else path, variant)
 
 
-def settings(variant: str, events: int | None = None, seed: int = SEED) -> Settings:
+def settings(variant: str, events: int | None = None, seed: int = SEED, pileup: float = PILEUP) -> Settings:
     """How a sample of so many background events is made; a smaller one has a smaller pool.
 
     Raises:
@@ -53,7 +57,7 @@ def settings(variant: str, events: int | None = None, seed: int = SEED) -> Setti
     _known(variant)
     count = EVENTS[variant] if events is None else events
     pool = max(POOL * min(count, EVENTS[variant]) // EVENTS[variant], 10)
-    return Settings(variant, count, count // 20, pool, PILEUP, seed)
+    return Settings(variant, count, count // 20, pool, pileup, seed)
 
 
 def make(
@@ -63,8 +67,11 @@ def make(
     seed: int = SEED,
     workers: int = 1,
     console: Console | None = None,
+    pileup: float = PILEUP,
 ) -> Path:
     """Generate a sample with Pythia and FastJet into ``folder/<variant>.h5``; a broken-off run goes on where it was.
+
+    The regions of the same zero-bias crossings come to stand beside it (``calo_regions``).
 
     Args:
         variant: one of :data:`VARIANTS`.
@@ -73,23 +80,31 @@ def make(
         seed: of everything.
         workers: processes.
         console: shows the finished chunks of pool and events; None shows nothing.
+        pileup: mean number of overlaid collisions.
 
     Raises:
         ToolMissing: without the extra ``datagen``.
         SampleError: if the variant is unknown or the numbers impossible.
         ArtifactError: if another process works in the folder.
     """
-    chosen = settings(variant, events, seed)
-    if console is None:
-        return maker.make(chosen, folder, workers)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    return production.make(settings(variant, events, seed, pileup), folder, workers, console)[OBJECTS.sample]
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        tasks = {stage: bar.add_task(f"{variant} {stage}", total=None) for stage in maker.STAGES}
-        return maker.make(
-            chosen, folder, workers, lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
-        )
+
+def make_background(
+    variant: str,
+    folder: Path,
+    events: int,
+    seed: int = production.BACKGROUND_SEED,
+    workers: int = 1,
+    console: Console | None = None,
+    pileup: float = PILEUP,
+) -> Path:
+    """Generate a background for rates into ``folder/<variant>_background.h5``, as :func:`make` does a sample.
+
+    ``layout.read_background`` reads it. The regions of the same crossings come to stand beside it.
+    """
+    chosen = production.background(variant, events, seed, pileup)
+    return production.make(chosen, folder, workers, console)[OBJECTS.sample]
 
 
 def _known(variant: str) -> None:

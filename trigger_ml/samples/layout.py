@@ -1,13 +1,19 @@
-"""The HDF5 file of an ``l1_objects`` sample: one int16 dataset for each process and part, verified when read.
+"""Our HDF5 files: a sample in three parts, or a background for rates, which is read in blocks. Verified when read.
 
-``background/{train,validation,test}`` and ``signals/<name>/{...}`` are (events, 57); ``background/source`` is
-(test events,). Attributes ``layout``, ``version``, ``variant``, ``pileup`` and ``provenance`` (JSON) are at the root.
+A sample has ``background/{train,validation,test}`` and ``signals/<name>/{...}``, int16 (events, features), and
+``background/source``, int32 (test events,). A background for rates has ``background/all`` and ``background/source``.
+Attributes ``layout``, ``version``, ``variant``, ``pileup`` and ``provenance`` (JSON) are at the root; a background for
+rates also has its ``digest``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,183 +22,362 @@ from numpy.typing import NDArray
 
 from trigger_ml import artifact
 from trigger_ml.errors import SampleError
+from trigger_ml.samples.contents import EVERY, OBJECTS, RATES, Contents
 from trigger_ml.samples.dataset import Sample, Split
-from trigger_ml.samples.features import COLUMN, FEATURES, INPUT_FORMAT, OBJECTS
+from trigger_ml.samples.features import COLUMN
 
-LAYOUT = "trigger_ml.l1_objects"
+LAYOUT = OBJECTS.layout
 VERSION = 1
 PARTS = ("train", "validation", "test")
 ALL = "all"
 """The only part of a background for rates."""
 
-_OBJECTS_NOTE = "Pythia 8 with a parametric detector of our own, not tuned to CMS or ATLAS data."
-VARIANTS = {
-    "zero_bias": "Bunch crossings with Poisson(20) non-diffractive collisions, as a trigger sees them without any "
-    f"selection; {_OBJECTS_NOTE}",
-    "adc2021_like": "W, bb, Z and top events (59.2, 33.8, 6.7, 0.3 %) with an isolated electron or muon above 23 GeV "
-    "and Poisson(20) pileup; the hard collision has no underlying event of its own; rates in kHz mean nothing here; "
-    f"{_OBJECTS_NOTE}",
-}
-"""Variant -> the sentences that stand beside every figure made from it."""
+BLOCK = 2000
+"""Events of a background for rates that are stored, and checked, together."""
 
-_REMAKE = "get it again, or make it with `trigger-ml sample`"
+REMAKE = "get it again, or make it with `trigger-ml sample`"
 
 
-def write(path: Path, variant: str, pileup: float, arrays: Mapping[str, NDArray], provenance: artifact.Json) -> None:
+def write(
+    path: Path,
+    variant: str,
+    pileup: float,
+    arrays: Mapping[str, NDArray],
+    provenance: artifact.Json,
+    contents: Contents = OBJECTS,
+) -> None:
     """Write a sample, whole or not at all; the bytes depend on the content only.
 
     Columns are stored apart (chunks of one column), which compresses them about twice as well as rows.
     """
+    with creating(path) as file:
+        file.attrs.update(header(contents, variant, pileup, provenance))
+        for name in sorted(arrays):
+            array = arrays[name]
+            chunk = (max(len(array), 1), 1)[: array.ndim]
+            file.create_dataset(
+                name,
+                data=array,
+                chunks=chunk,
+                compression="gzip",
+                compression_opts=9,
+                shuffle=True,
+                track_times=False,
+            )
+
+
+@contextlib.contextmanager
+def creating(path: Path) -> Iterator[Any]:
+    """A new HDF5 file that takes its name when the block ends well, and is gone if it doesn't."""
     import h5py
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with h5py.File(part, "w") as file:
-            file.attrs.update(
-                {
-                    "layout": LAYOUT,
-                    "version": VERSION,
-                    "variant": variant,
-                    "pileup": float(pileup),
-                    "provenance": artifact.canonical_json(provenance).decode(),
-                }
-            )
-            for name in sorted(arrays):
-                array = arrays[name]
-                chunk = (max(len(array), 1), 1)[: array.ndim]
-                file.create_dataset(
-                    name,
-                    data=array,
-                    chunks=chunk,
-                    compression="gzip",
-                    compression_opts=9,
-                    shuffle=True,
-                    track_times=False,
-                )
+            yield file
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def read(path: Path, variant: str) -> Sample:
+@contextlib.contextmanager
+def opened(path: Path, advice: str = REMAKE) -> Iterator[Any]:
+    """A file, open for reading; what HDF5 can't read becomes one sentence that ends with the advice.
+
+    Raises:
+        SampleError: if the file is missing, truncated or not HDF5.
+    """
+    import h5py
+
+    if not path.is_file():
+        raise SampleError(f"{path} is missing: {advice}")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise SampleError(f"{path} is not a whole HDF5 sample ({reason}): {advice}") from None
+
+
+def header(contents: Contents, variant: str, pileup: float, provenance: artifact.Json) -> dict[str, Any]:
+    """Attributes at the root of a file."""
+    return {
+        "layout": contents.layout,
+        "version": VERSION,
+        "variant": variant,
+        "pileup": float(pileup),
+        "provenance": artifact.canonical_json(provenance).decode(),
+    }
+
+
+def read(path: Path, variant: str, contents: Contents = OBJECTS) -> Sample:
     """Read and verify a sample.
 
     Raises:
         SampleError: if the file is missing, truncated, of another layout or variant, or holds impossible values.
     """
-    import h5py
-
-    if not path.is_file():
-        raise SampleError(f"{path} is missing: {_REMAKE}")
-    try:
-        with h5py.File(path, "r") as file:
-            _check_header(file, path, variant)
-            arrays = {name: _array(file, name, path) for name in _names(file, path)}
-            pileup = float(file.attrs["pileup"])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise SampleError(f"{path} is not a whole HDF5 sample ({_short(error)}): {_REMAKE}") from None
+    with opened(path) as file:
+        _check_header(file, path, variant, contents)
+        arrays = {name: np.asarray(dataset(file, name, path, contents)[...]) for name in _names(file, path)}
+        pileup = float(file.attrs["pileup"])
     for name, array in arrays.items():
-        _check_values(array, name, path)
+        if array.ndim == 2:
+            check_values(array, f"{path}: {name}", contents)
     source = arrays.pop("background/source").astype(np.int64)
     if len(source) != len(arrays["background/test"]):
-        raise SampleError(f"{path}: background/source and background/test differ in length: {_REMAKE}")
+        raise SampleError(f"{path}: background/source and background/test differ in length: {REMAKE}")
     splits = {
         group: Split(*(arrays[f"{group}/{part}"] for part in PARTS))
         for group in sorted({name.rpartition("/")[0] for name in arrays})
     }
     background = splits.pop("background")
-    digest = artifact.digest_arrays({**arrays, "background/source": source})
+    muons = leading_muon(background.test) if contents.objects and variant == RATES else None
     return Sample(
-        name="l1_objects",
+        name=contents.sample,
         variant=variant,
-        digest=digest,
-        features=FEATURES,
-        input_format=INPUT_FORMAT,
+        digest=artifact.digest_arrays({**arrays, "background/source": source}),
+        features=contents.features,
+        input_format=contents.input_format,
         background=background,
         signals={group.removeprefix("signals/"): split for group, split in splits.items()},
-        gives_rates=variant == "zero_bias",
+        gives_rates=variant == RATES,
         pileup=pileup,
-        source=_sources(source, background.test if variant == "zero_bias" else None),
-        notes=VARIANTS[variant],
-        shape=(OBJECTS, 3),
+        source=sources(source, muons),
+        notes=contents.note(variant, pileup),
+        shape=contents.shape,
     )
 
 
 def provenance(path: Path) -> artifact.Json:
-    """What a sample was made of: settings, their digest, collisions generated."""
-    import json
-
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return json.loads(str(file.attrs["provenance"]))
-    except (OSError, KeyError, ValueError) as error:
-        raise SampleError(f"{path} is not a whole HDF5 sample ({_short(error)}): {_REMAKE}") from None
+    """What a file was made of: settings, their digest, collisions generated."""
+    with opened(path) as file:
+        return json.loads(str(file.attrs["provenance"]))
 
 
-def _sources(stored: NDArray[np.int64], events: NDArray | None) -> NDArray[np.int64]:
+def leading_muon(events: NDArray) -> NDArray[np.int64]:
+    """A number above 0 for each event with a muon, the same for equal pT and abs(eta) of the leading one; else 0."""
+    pt, eta = (events[:, COLUMN[f"mu0_{quantity}"]].astype(np.int64) for quantity in ("pt", "eta"))
+    return np.where(pt > 0, pt * 1000 + np.abs(eta), 0)
+
+
+def sources(stored: NDArray[np.integer], muons: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """The collision that each event counts for, from the stored number of its most active one.
 
-    An event whose leading collision was generated for it alone (stored -1) gets a number of its own. Muons come first:
-    soft collisions with one are few, so each is in many zero-bias ``events``. pT and abs(eta) of a muon survive the
-    rotation and mirroring of its collision, and events whose leading muons share both count as one, at worst too
-    cautiously.
+    An event whose leading collision was generated for it alone (stored -1) gets a number of its own. Muons come first,
+    where events show them (:func:`leading_muon`): soft collisions with one are few, so each is in many zero-bias
+    events. pT and abs(eta) of a muon survive the rotation and mirroring of its collision, and events whose leading
+    muons share both count as one, at worst too cautiously.
     """
     fresh = stored < 0
-    out = stored.copy()
-    out[fresh] = stored.max(initial=0) + 1 + np.arange(int(fresh.sum()))
-    if events is not None:
-        pt, eta = (events[:, COLUMN[f"mu0_{quantity}"]].astype(np.int64) for quantity in ("pt", "eta"))
-        muon = pt > 0
-        out[muon] = out.max(initial=0) + 1 + pt[muon] * 1000 + np.abs(eta[muon])
+    out: NDArray[np.int64] = stored.astype(np.int64)
+    out[fresh] = out.max(initial=0) + 1 + np.arange(int(fresh.sum()))
+    if muons is not None:
+        found = muons > 0
+        out[found] = out.max(initial=0) + 1 + muons[found]
     return out
 
 
-def _check_header(file: Any, path: Path, variant: str) -> None:
+# -- a background for rates -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BackgroundFile:
+    """A background for rates that was looked at; its events are read in blocks.
+
+    Attributes:
+        path: the file.
+        contents: what its events are.
+        variant: e.g. ``zero_bias``.
+        pileup: mean number of overlaid collisions.
+        events: how many.
+        digest: sha256 of the events and their sources, as the file states it.
+        notes: one or two sentences that stand beside every figure made from it.
+    """
+
+    path: Path
+    contents: Contents
+    variant: str
+    pileup: float
+    events: int
+    digest: str
+    notes: str
+
+    def blocks(self, size: int = 32 * BLOCK, start: int = 0, stop: int | None = None) -> Iterator[NDArray[np.int16]]:
+        """Events ``start`` to ``stop`` in order, (at most ``size``, features) at a time.
+
+        Raises:
+            SampleError: if the file is damaged, or holds impossible values.
+        """
+        end = self.events if stop is None else min(stop, self.events)
+        with opened(self.path) as file:
+            data = dataset(file, f"background/{ALL}", self.path, self.contents)
+            for i in range(start, end, size):
+                x = np.asarray(data[i : min(i + size, end)])
+                check_values(x, f"{self.path}: background/{ALL} from event {i} on", self.contents)
+                yield x
+
+    def source(self) -> NDArray[np.int64]:
+        """The collision that each event counts for, see :class:`trigger_ml.samples.dataset.Sample`.
+
+        Raises:
+            SampleError: if the file is damaged.
+        """
+        muons = None
+        if self.contents.objects:
+            muons = np.concatenate([leading_muon(x) for x in self.blocks()])
+        return sources(self._stored(), muons)
+
+    def verify(self) -> None:
+        """Read everything and compare the digest.
+
+        Raises:
+            SampleError: if the file is not what was written.
+        """
+        running = _Digest(self.events, self.contents)
+        for x in self.blocks():
+            running.update(x)
+        if running.close(self._stored()) != self.digest:
+            raise SampleError(f"{self.path} was changed after it was written (the digest differs): {REMAKE}")
+
+    def _stored(self) -> NDArray[np.int32]:
+        with opened(self.path) as file:
+            return np.asarray(dataset(file, "background/source", self.path, self.contents)[...])
+
+
+class _Digest:
+    """What :func:`artifact.digest_arrays` gives for all events and sources, without all of them in memory."""
+
+    def __init__(self, events: int, contents: Contents) -> None:
+        shape = (events, len(contents.features))
+        self._sha = hashlib.sha256(f"background/{ALL}\0<i2\0{shape}\0".encode())
+
+    def update(self, x: NDArray[np.int16]) -> None:
+        self._sha.update(np.ascontiguousarray(x, "<i2").tobytes())
+
+    def close(self, source: NDArray[np.int32]) -> str:
+        self._sha.update(f"background/source\0<i4\0{source.shape}\0".encode())
+        self._sha.update(np.ascontiguousarray(source, "<i4").tobytes())
+        return self._sha.hexdigest()
+
+
+def write_background(
+    path: Path,
+    variant: str,
+    pileup: float,
+    events: int,
+    blocks: Iterable[tuple[NDArray[np.integer], NDArray[np.integer]]],
+    provenance: artifact.Json,
+    contents: Contents = OBJECTS,
+) -> str:
+    """Write a background for rates, whole or not at all, a block at a time; returns its digest.
+
+    Rows are stored together (chunks of :data:`BLOCK` events, each with a checksum).
+
+    Args:
+        path: of the file.
+        variant: e.g. ``zero_bias``.
+        pileup: mean number of overlaid collisions.
+        events: of all blocks together.
+        blocks: integers (n, features) and the stored source (n,) of each.
+        provenance: what it was made of.
+        contents: what its events are.
+
+    Raises:
+        SampleError: if the blocks hold another number of events, or impossible values.
+    """
+    running, have = _Digest(events, contents), 0
+    columns, stored = len(contents.features), np.full(events, -1, np.int32)
+    packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True, "track_times": False}
+    with creating(path) as file:
+        shape, rows = (events, columns), min(BLOCK, events)
+        data = file.create_dataset(f"background/{ALL}", shape, np.int16, chunks=(rows, columns), **packed)
+        for x, source in blocks:
+            check_values(x, f"{path.name} from event {have} on", contents)
+            if have + len(x) <= events:
+                data[have : have + len(x)] = x
+                stored[have : have + len(x)] = source
+                running.update(x.astype(np.int16))
+            have += len(x)
+        if have != events:
+            raise SampleError(f"{path} was to have {events} events, and {have} were given: make it again")
+        file.create_dataset("background/source", data=stored, chunks=(rows,), **packed)
+        digest = running.close(stored)
+        file.attrs.update({**header(contents, variant, pileup, provenance), "digest": digest})
+    return digest
+
+
+def read_background(path: Path) -> BackgroundFile:
+    """Look at a background for rates, of objects or of regions; its events are read by what is returned.
+
+    Raises:
+        SampleError: if the file is missing, truncated, or of another layout.
+    """
+    with opened(path) as file:
+        layout, version = file.attrs.get("layout"), file.attrs.get("version")
+        known = {contents.layout: contents for contents in EVERY}
+        if layout not in known or version != VERSION:
+            raise SampleError(f"{path} has the layout {layout} {version}, not {' or '.join(known)} {VERSION}: {REMAKE}")
+        contents, name = known[layout], f"background/{ALL}"
+        variant, digest = str(file.attrs["variant"]), str(file.attrs["digest"]) if name in file else ""
+        events = len(dataset(file, name, path, contents))
+        if len(dataset(file, "background/source", path, contents)) != events:
+            raise SampleError(f"{path}: background/source and {name} differ in length: {REMAKE}")
+        pileup = float(file.attrs["pileup"])
+        notes = contents.note(variant, pileup)
+    return BackgroundFile(path, contents, variant, pileup, events, digest, notes)
+
+
+# -- what a file must be ----------------------------------------------------------------------------------------------
+
+
+def _check_header(file: Any, path: Path, variant: str, contents: Contents) -> None:
     layout, version = file.attrs.get("layout"), file.attrs.get("version")
-    if layout != LAYOUT or version != VERSION:
-        raise SampleError(f"{path} has the layout {layout} {version}, not {LAYOUT} {VERSION}: {_REMAKE}")
+    if layout != contents.layout or version != VERSION:
+        raise SampleError(f"{path} has the layout {layout} {version}, not {contents.layout} {VERSION}: {REMAKE}")
     if file.attrs.get("variant") != variant:
         raise SampleError(f'{path} holds the variant "{file.attrs.get("variant")}", not "{variant}": correct the spec')
 
 
 def _names(file: Any, path: Path) -> list[str]:
+    if f"background/{ALL}" in file:
+        raise SampleError(f"{path} is a background for rates, without parts to train on: give a sample with signals")
     signals = [f"signals/{name}" for name in file.get("signals", {})]
     if not signals:
-        raise SampleError(f"{path} has no signals: {_REMAKE}")
-    names = [f"{group}/{part}" for group in ("background", *signals) for part in PARTS] + ["background/source"]
-    for name in names:
-        if name not in file:
-            raise SampleError(f"{path} has no dataset {name}: {_REMAKE}")
-    return names
+        raise SampleError(f"{path} has no signals: {REMAKE}")
+    return [f"{group}/{part}" for group in ("background", *signals) for part in PARTS] + ["background/source"]
 
 
-def _array(file: Any, name: str, path: Path) -> NDArray:
+def dataset(file: Any, name: str, path: Path, contents: Contents) -> Any:
+    """A dataset of an open file, of the right type and shape and not empty.
+
+    Raises:
+        SampleError: if it is missing or another.
+    """
+    if name not in file:
+        raise SampleError(f"{path} has no dataset {name}: {REMAKE}")
     data = file[name]
-    source = name == "background/source"
-    kind, shape = ("int32", "(events,)") if source else ("int16", f"(events, {len(FEATURES)})")
+    source, columns = name == "background/source", len(contents.features)
+    kind, shape = ("int32", "(events,)") if source else ("int16", f"(events, {columns})")
     if data.dtype != np.dtype(kind):
-        raise SampleError(f"{path}: {name} is {data.dtype}, not {kind}: {_REMAKE}")
-    if data.ndim != (1 if source else 2) or (not source and data.shape[1] != len(FEATURES)) or data.shape[0] == 0:
-        raise SampleError(f"{path}: {name} has the shape {data.shape}, not {shape}: {_REMAKE}")
-    return np.asarray(data[...])
+        raise SampleError(f"{path}: {name} is {data.dtype}, not {kind}: {REMAKE}")
+    if data.ndim != (1 if source else 2) or (not source and data.shape[1] != columns) or data.shape[0] == 0:
+        raise SampleError(f"{path}: {name} has the shape {data.shape}, not {shape}: {REMAKE}")
+    return data
 
 
-def _check_values(array: NDArray, name: str, path: Path) -> None:
-    if array.ndim == 1:
-        return
-    lo, hi = (np.array([getattr(feature, end) for feature in FEATURES]) for end in ("lo", "hi"))
+def check_values(array: NDArray, where: str, contents: Contents) -> None:
+    """Refuse integers outside the range of their feature, and objects without pT that have an angle.
+
+    Raises:
+        SampleError: naming ``where`` and the feature.
+    """
+    lo, hi = (np.array([getattr(f, end) for f in contents.features], array.dtype) for end in ("lo", "hi"))
     bad = np.flatnonzero((array < lo).any(0) | (array > hi).any(0))
     if len(bad):
-        feature = FEATURES[bad[0]]
-        raise SampleError(f"{path}: {name} leaves {feature.lo}...{feature.hi} in {feature.name}: {_REMAKE}")
-    objects = array.reshape(len(array), -1, 3)
-    if np.any((objects[..., 0] == 0) & (objects[..., 1:] != 0).any(-1)):
-        raise SampleError(f"{path}: {name} has an empty slot with an eta or phi: {_REMAKE}")
-
-
-def _short(error: Exception) -> str:
-    """The first line of an error's text, without its final stop."""
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        feature = contents.features[bad[0]]
+        raise SampleError(f"{where} leaves {feature.lo}...{feature.hi} in {feature.name}: {REMAKE}")
+    if contents.objects:
+        objects = array.reshape(len(array), -1, 3)
+        if np.any((objects[..., 0] == 0) & (objects[..., 1:] != 0).any(-1)):
+            raise SampleError(f"{where} has an empty slot with an eta or phi: {REMAKE}")

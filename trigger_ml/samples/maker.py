@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import crossing, layout, pileup, processes
+from trigger_ml.samples.contents import EVERY, OBJECTS, RATES, Contents
 
 CHUNK = 2000
 STAGES = ("pool", "events")
@@ -49,6 +50,7 @@ class Settings:
         pool: soft collisions in the pool.
         pileup: mean number of non-diffractive collisions overlaid on a crossing.
         seed: of everything.
+        signals: names of the signals, of ``processes.KNOWN``.
     """
 
     variant: str
@@ -57,11 +59,14 @@ class Settings:
     pool: int
     pileup: float
     seed: int
+    signals: tuple[str, ...] = tuple(processes.SIGNALS)
 
     def digest(self) -> str:
-        """sha256 over the settings and the processes' Pythia lines."""
+        """sha256 over the settings and the processes' Pythia lines, which name the signals."""
         lines = {p: [list(leg.lines) for leg in processes.legs(self.variant, p)] for p in self.processes()}
-        return artifact.digest_json({**asdict(self), "physics": PHYSICS, "chunk": CHUNK, "lines": lines})
+        content = {**asdict(self), "physics": PHYSICS, "chunk": CHUNK, "lines": lines}
+        del content["signals"]
+        return artifact.digest_json(content)
 
     def pool_digest(self) -> str:
         """sha256 over what determines the pool, which variants share."""
@@ -70,7 +75,7 @@ class Settings:
 
     def processes(self) -> tuple[str, ...]:
         """Background, then signals, if there are any."""
-        return (processes.BACKGROUND, *(processes.SIGNALS if self.signal else ()))
+        return (processes.BACKGROUND, *(self.signals if self.signal else ()))
 
     def parts(self) -> tuple[str, ...]:
         """Names of the parts; ``all`` stands alone where there is nothing to train on."""
@@ -129,8 +134,8 @@ def _chunks(size: int, step: int) -> Iterator[tuple[int, int]]:
     return ((i, min(step, size - start)) for i, start in enumerate(range(0, size, step)))
 
 
-def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress | None = None) -> Path:
-    """Make what is missing and write ``folder/<variant>.h5``.
+def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress | None = None) -> dict[str, Path]:
+    """Make what is missing and write the files of :func:`collect`.
 
     Raises:
         ToolMissing: without Pythia or FastJet (extra ``datagen``).
@@ -144,36 +149,78 @@ def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress 
         return collect(settings, folder)
 
 
-def collect(settings: Settings, folder: Path) -> Path:
-    """Write ``folder/<variant>.h5`` from finished chunks."""
+def file_name(settings: Settings, contents: Contents) -> str:
+    """``zero_bias.h5``, ``zero_bias_regions.h5``, ``zero_bias_background.h5`` ..."""
+    return f"{settings.variant}{contents.suffix}{'' if settings.signal else '_background'}.h5"
+
+
+def collect(settings: Settings, folder: Path) -> dict[str, Path]:
+    """Write a file of objects and one of regions from finished chunks; sample name -> file.
+
+    A background for rates goes from chunk to file, never all of it in memory.
+    """
+    made = {}
+    for contents in EVERY:
+        if settings.variant in contents.notes:
+            path = folder / file_name(settings, contents)
+            _collect_sample(settings, folder, path, contents)
+            made[contents.sample] = path
+    return made
+
+
+def _collect_sample(settings: Settings, folder: Path, path: Path, contents: Contents) -> None:
+    if not settings.signal:
+        jobs = event_jobs(settings, folder)
+        blocks = (_events(artifact.read_npz(job.path), contents) for job in jobs)
+        about = _provenance(settings, folder, {processes.BACKGROUND: 0})
+        layout.write_background(path, settings.variant, settings.pileup, settings.background, blocks, about, contents)
+        return
     arrays: dict[str, NDArray] = {}
     tried: dict[str, int] = {}
     for process in settings.processes():
         group = process if process == processes.BACKGROUND else f"signals/{process}"
         for part in layout.PARTS:
-            jobs = [job for job in event_jobs(settings, folder) if (job.process, job.part) == (process, part)]
-            made = [artifact.read_npz(job.path) for job in jobs]
-            arrays[f"{group}/{part}"] = np.concatenate([chunk["hw"] for chunk in made])
-            tried[process] = tried.get(process, 0) + sum(int(chunk["tried"][0]) for chunk in made)
+            events, sources = [], []
+            for job in event_jobs(settings, folder):
+                if (job.process, job.part) == (process, part):
+                    chunk = artifact.read_npz(job.path)
+                    tried[process] = tried.get(process, 0) + int(chunk["tried"][0])
+                    x, source = _events(chunk, contents)
+                    events.append(x)
+                    sources.append(source)
+            arrays[f"{group}/{part}"] = np.concatenate(events)
             if (process, part) == (processes.BACKGROUND, "test"):
-                arrays["background/source"] = np.concatenate([chunk["source"] for chunk in made])
-    pool = _pool(settings, folder)
-    path = folder / f"{settings.variant}.h5"
-    provenance = {
-        "settings": asdict(settings),
+                arrays["background/source"] = np.concatenate(sources)
+    about = _provenance(settings, folder, tried)
+    layout.write(path, settings.variant, settings.pileup, arrays, about, contents)
+
+
+def _events(chunk: dict[str, NDArray], contents: Contents) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    """Events of a finished chunk, one row each, and their sources."""
+    x = chunk[contents.chunk]
+    return x.reshape(len(x), -1).astype(np.int16), chunk["source"]
+
+
+def _provenance(settings: Settings, folder: Path, tried: dict[str, int]) -> artifact.Json:
+    counts = sum(artifact.read_npz(job.path)["generated"].astype(np.int64) for job in pool_jobs(settings, folder))
+    fraction, error = pileup.hard_fraction(*np.asarray(counts).tolist())
+    return {
+        "settings": {**asdict(settings), "signals": settings.processes()[1:]},
         "settings_digest": settings.digest(),
         "physics": PHYSICS,
         "collisions_generated": tried,
-        "hard_fraction": pool.hard_fraction,
-        "hard_fraction_error": pool.hard_fraction_error,
+        "hard_fraction": fraction,
+        "hard_fraction_error": error,
     }
-    layout.write(path, settings.variant, settings.pileup, arrays, provenance)
-    return path
 
 
 def _check(settings: Settings, workers: int) -> None:
-    if settings.variant not in layout.VARIANTS:
-        raise SampleError(f'there is no variant "{settings.variant}": available are {", ".join(layout.VARIANTS)}')
+    if settings.variant not in OBJECTS.notes:
+        raise SampleError(f'there is no variant "{settings.variant}": available are {", ".join(OBJECTS.notes)}')
+    if not settings.signal and settings.variant != RATES:
+        raise SampleError(f"rates mean nothing for {settings.variant}: ask for signals too, or for {RATES}")
+    if not set(settings.signals) <= set(processes.KNOWN):
+        raise SampleError(f"signals are {', '.join(processes.KNOWN)}, not {', '.join(settings.signals)}: correct them")
     if settings.background < 10 or 0 < settings.signal < 10 or settings.pool < 10:
         raise SampleError("a sample needs at least 10 background, signal (or none) and pool events: ask for more")
     if settings.pileup < 0 or settings.seed < 0 or workers < 1:

@@ -45,12 +45,18 @@ class Pool:
     @property
     def hard_fraction(self) -> float:
         """Fraction of non-diffractive collisions with a scattering above ``HARD_PT_HAT``."""
-        return 1 - self.deposits.collisions / self.generated
+        return hard_fraction(self.deposits.collisions, self.generated)[0]
 
-    @property
-    def hard_fraction_error(self) -> float:
-        """Its binomial standard deviation."""
-        return float(np.sqrt(self.hard_fraction * (1 - self.hard_fraction) / self.generated))
+
+def hard_fraction(kept: int, generated: int) -> tuple[float, float]:
+    """Fraction of non-diffractive collisions with a scattering above ``HARD_PT_HAT``, and its standard deviation.
+
+    Args:
+        kept: soft collisions in the pool.
+        generated: collisions generated for them; those not kept were hard.
+    """
+    fraction = 1 - kept / generated
+    return fraction, float(np.sqrt(fraction * (1 - fraction) / generated))
 
 
 def make_pool_chunk(size: int, rng: np.random.Generator) -> dict[str, NDArray]:

@@ -80,6 +80,9 @@ BACKGROUND = "background"
 SIGNALS = {"LQ_to_btau": _LQ, "A_to_4l": _A, "hC_to_taunu": _HC, "h0_to_tautau": _H0}
 """LQ(80) pair -> b tau b tau; A(50) -> Z*Z* -> 4 l; single h+-(60) -> tau nu; h0(60) -> tau tau."""
 
+KNOWN = {**SIGNALS, "ttbar": _TOP}
+"""Every process that can be a signal; a pair of tops, all decays, is one that a whole calorimeter sees."""
+
 
 @dataclass(frozen=True)
 class Leg:
@@ -95,9 +98,9 @@ def legs(variant: str, process: str) -> tuple[Leg, ...]:
     adc2021_like is filtered on a lepton above 23 GeV; its h+- taus decay to leptons because no other can pass.
     """
     if variant == "zero_bias":
-        return () if process == BACKGROUND else (Leg(SIGNALS[process]),)
+        return () if process == BACKGROUND else (Leg(KNOWN[process]),)
     if process == BACKGROUND:
         mix = ((_W, 0.592), (_BB, 0.338), (_Z, 0.067), (_TOP, 0.003))
         return tuple(Leg((*lines, NO_UNDERLYING_EVENT), share) for lines, share in mix)
     extra = _TAU_TO_LEPTON if process == "hC_to_taunu" else ()
-    return (Leg((*SIGNALS[process], *extra, NO_UNDERLYING_EVENT)),)
+    return (Leg((*KNOWN[process], *extra, NO_UNDERLYING_EVENT)),)

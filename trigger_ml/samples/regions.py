@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.fixed import Fixed
+from trigger_ml.samples.dataset import Feature
 from trigger_ml.samples.detector import ETA, PHI, Floats
 
 REGION_PHI, REGION_ETA = 18, 14
@@ -20,6 +22,16 @@ REGION_LSB = 0.5
 
 _RINGS = (4, 4, 4, 4, 4, 5, 10)
 """Rings of towers in each region of one side, from eta 0 outwards: edges at 0.35 ... 1.74, 2.175 and 3.045."""
+
+FEATURES = tuple(
+    Feature(f"region_p{phi}_e{eta}", "region", phi * REGION_ETA + eta, "et", REGION_LSB, "GeV", 0, REGION_MAX)
+    for phi in range(REGION_PHI)
+    for eta in range(REGION_ETA)
+)
+"""One entry a column, eta running fastest: ``region_p0_e0 ... region_p17_e13``."""
+
+INPUT_FORMAT = Fixed(False, 10, 0)
+"""Ten bits without sign."""
 
 
 def regions(total: Floats) -> NDArray[np.uint16]:

@@ -1,283 +1,36 @@
-"""CMS L1 NanoAOD: trigger objects of the tree ``Events``, selected, ordered and scaled as ``samples/features.py`` says.
-
-Objects of bunch crossing 0 are taken, in falling order of pT (equal ones as stored), as many as there are slots; MET is
-the sum of type 2. Hardware integers are read where the file has them, else the physical quantities, which are encoded.
-CMS counts a muon's pT code from 1 (pT = (hwPt - 1) * 0.5 GeV), this format from 0, so 1 is subtracted; all other
-scales are the same. pT and eta saturate at the field's width, phi wraps. ``--dataset L1Emul`` reads the twins of that
-prefix. The branches are those of ``PhysicsTools/NanoAOD/python/l1trig_cff.py`` in CMSSW, whose reduced form (central
-NanoAOD) has physical quantities only and leaves out soft objects: such files are read, with a remark that says so.
-"""
+"""CMS L1 NanoAOD, decoded by ``samples/l1_nano.py``. ``--dataset L1Emul`` reads the twins of that prefix."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from trigger_ml import tools
 from trigger_ml.emulate.events import BLOCK, IDS, Block, Source, Wanted, cuts, thinned
 from trigger_ml.errors import SampleError
-from trigger_ml.samples.features import COLUMN, FEATURES, KINDS, OBJECTS, Kind, encode
+from trigger_ml.samples import l1_nano
+from trigger_ml.samples.features import FEATURES
 
-ADVICE = "get the file again, or correct the program that wrote it"
-TREE = "Events"
-COLLECTIONS = {"met": "EtSum", "eg": "EG", "mu": "Mu", "jet": "Jet"}
-PIECE = 48 << 20
-"""Bytes of the branches that are read at once, unpacked: a basket is unpacked whole whatever part of it is wanted."""
-
-MISSING_ET = 2
-"""``l1t::EtSum::kMissingEt``."""
-
-CHOICES = {
-    "met": (("hwPt", "", "hwPhi"), ("pt", "", "phi")),
-    "eg": (("hwPt", "hwEta", "hwPhi"), ("pt", "eta", "phi")),
-    "mu": (("hwPt", "hwEtaAtVtx", "hwPhiAtVtx"), ("pt", "etaAtVtx", "phiAtVtx"), ("pt", "eta", "phi")),
-    "jet": (("hwPt", "hwEta", "hwPhi"), ("pt", "eta", "phi")),
-}
-"""Branches of pT, eta and phi by kind of object, the best first; MET has no eta. Names with hw are of integers."""
-
-
-@dataclass(frozen=True)
-class Branches:
-    """The branches of one kind of object that are read.
-
-    Attributes:
-        kind: of object.
-        pt, eta, phi: of full names; eta is empty for MET.
-        bx: the bunch crossing.
-        type: of the sum; empty but for MET.
-    """
-
-    kind: Kind
-    pt: str
-    eta: str
-    phi: str
-    bx: str
-    type: str
-
-    @property
-    def hardware(self) -> bool:
-        """True if pT, eta and phi are hardware integers."""
-        return self.pt.endswith("hwPt")
-
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-        return tuple(name for name in (self.pt, self.eta, self.phi, self.bx, self.type) if name)
+PIECE = l1_nano.PIECE
 
 
 def survey(path: Path, wanted: Wanted) -> Source:
-    """The branches to read; see the module."""
+    """The branches to read; see ``samples/l1_nano.py``."""
     if wanted.elements != len(FEATURES):
         raise SampleError(f"{path} gives events of {len(FEATURES)} integers, the model reads {wanted.elements}")
-    prefix = wanted.dataset or "L1"
-    with _tree(path) as tree:
-        kinds = {name: _types(tree, path, name) for name in _every(prefix) if name in tree}
-        chosen = [_choose(kind, prefix, kinds, path) for kind in KINDS]
-        ids = all(name in tree and _whole(_types(tree, path, name)) for name in IDS)
-        names = [name for branches in chosen for name in branches.names()]
-        with _reading(path):
-            count, edges = int(tree.num_entries), [int(e) for e in tree.common_entry_offsets(filter_name=names)]
-    if count and (not edges or edges[0] != 0 or edges[-1] != count or sorted(set(edges)) != edges):
-        raise SampleError(f"{path}: the baskets of {TREE} don't hold its {count} events: {ADVICE}")
-    kept = thinned(edges) if count else (0,)
-    details = (prefix, *names)
-    return Source(path, "l1_nano", ((TREE, count),), kept, ids=ids, details=details, remark=_remark(chosen))
-
-
-def _remark(chosen: list[Branches]) -> str:
-    soft = [branches.pt.rpartition("_")[0] for branches in chosen if not branches.hardware]
-    far = "" if chosen[2].eta.endswith("AtVtx") else "; muons have eta and phi at the muon system, not at the vertex"
-    if not soft:
-        return ""
-    return (
-        f"no hardware integers of {', '.join(soft)}: central NanoAOD, which has none, leaves out e/gamma below 10 GeV, "
-        f"jets below 30 GeV and muons below 3 GeV or of low quality, so its scores are not those of the trigger{far}"
-    )
+    prefix = wanted.dataset or l1_nano.PREFIX
+    found = l1_nano.look(path, prefix, tuple(IDS))
+    kept = thinned(found.edges) if found.events else (0,)
+    parts, details = ((l1_nano.TREE, found.events),), (prefix, *found.names())
+    return Source(path, "l1_nano", parts, kept, ids=found.others, details=details, remark=found.remark)
 
 
 def read(source: Source, start: int, stop: int) -> Iterator[Block]:
-    """Events in hardware integers; see the module."""
-    prefix, path = source.details[0], source.path
-    known = dict.fromkeys(source.details[1:], "")
-    chosen = [_choose(kind, prefix, known, path) for kind in KINDS]
-    wanted = [*source.details[1:], *(IDS if source.ids else ())]
-    with _tree(path) as tree:
-        with _reading(path):
-            weight = sum(int(tree[name].uncompressed_bytes) for name in wanted) / max(source.events, 1)
-        at = cuts(source.edges, max(int(PIECE / max(weight, 1.0)), 1), start, stop)
-        for a, b in zip(at, at[1:], strict=False):
-            with _reading(path, f" in events {a} to {b}"):
-                arrays = tree.arrays(wanted, entry_start=a, entry_stop=b, library="ak")
-            for c in range(0, b - a, BLOCK):
-                with _reading(path, f" in events {a} to {b}"):
-                    part = arrays[c : c + BLOCK]
-                    columns = {name: _flat(part[name]) for name in source.details[1:]}
-                    ids = {n: np.asarray(part[n]).astype(kind) for n, kind in IDS.items()} if source.ids else {}
-                count = min(BLOCK, b - a - c)
-                if any(len(counts) != count for counts, _ in columns.values()):
-                    raise SampleError(f"{path}: fewer events than {b - a} from event {a} on: {ADVICE}")
-                yield Block(_events(chosen, columns, count, path, a + c), ids)
+    """Events in hardware integers; see ``samples/l1_nano.py``."""
 
+    def pieces(weight: float) -> list[int]:
+        return cuts(source.edges, max(int(PIECE / max(weight, 1.0)), 1), start, stop)
 
-# -- from objects to rows ---------------------------------------------------------------------------------------------
-
-Column = tuple[NDArray[np.int64], NDArray[Any]]
-"""Number of objects in each event, and the values of all of them."""
-
-
-def _events(
-    chosen: list[Branches], columns: dict[str, Column], count: int, path: Path, first: int
-) -> NDArray[np.int16]:
-    x = np.zeros((count, len(FEATURES)), np.int16)
-    physical: NDArray[np.float64] | None = None
-    soft = []
-    for branches in chosen:
-        event, rank, values = _selected(branches, columns, count, path, first)
-        column = COLUMN[FEATURES[_first(branches.kind)].name]
-        if branches.hardware:
-            x[event[:, None], column + 3 * rank[:, None] + np.arange(3)] = _hardware(branches.kind, values)
-        else:
-            physical = np.zeros((count, OBJECTS, 3)) if physical is None else physical
-            physical[event, column // 3 + rank] = values
-            soft.append(slice(column, column + 3 * branches.kind.slots))
-    if physical is not None:
-        encoded = encode(physical)
-        for where in soft:
-            x[:, where] = encoded[:, where]
-    return x
-
-
-def _selected(
-    branches: Branches, columns: dict[str, Column], count: int, path: Path, first: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
-    """Event, slot and (pT, eta, phi) of the objects that are taken."""
-    counts, bx = columns[branches.bx]
-    for name in branches.names():
-        if not np.array_equal(columns[name][0], counts):
-            raise SampleError(f"{path}: {name} and {branches.bx} have different numbers of objects: {ADVICE}")
-    keep = bx == 0
-    if branches.type:
-        keep &= columns[branches.type][1] == MISSING_ET
-    event = np.repeat(np.arange(count), counts)[keep]
-    names = (branches.pt, branches.eta, branches.phi)
-    number = np.int64 if branches.hardware else np.float64
-    values = np.stack([columns[n][1][keep].astype(number) if n else np.zeros(len(event), number) for n in names], -1)
-    _check(branches, values, event, path, first)
-    if branches.hardware and branches.kind.name == "mu":
-        values[:, 0] -= 1
-    there = values[:, 0] > 0
-    event, values = event[there], values[there]
-    pt = values[:, 0]
-    if np.any((event[1:] == event[:-1]) & (pt[1:] > pt[:-1])):
-        order = np.lexsort((-pt, event))
-        event, values = event[order], values[order]
-    number_of = np.bincount(event, minlength=count)
-    rank = np.arange(len(event)) - (np.cumsum(number_of) - number_of)[event]
-    if branches.type and number_of.max(initial=0) > 1:
-        at = first + int(np.argmax(number_of > 1))
-        raise SampleError(f"{path}: event {at} has two sums of type {MISSING_ET} in bunch crossing 0: {ADVICE}")
-    fits = rank < branches.kind.slots
-    return event[fits], rank[fits], values[fits]
-
-
-def _check(branches: Branches, values: NDArray[Any], event: NDArray[np.int64], path: Path, first: int) -> None:
-    with np.errstate(invalid="ignore"):
-        wrong = ~np.isfinite(values).all(axis=1) | (values[:, 0] < 0)
-        wrong |= np.abs(values[:, 1]) > (4 * 115 if branches.hardware else 10.0)
-        wrong |= np.abs(values[:, 2]) > (2 * branches.kind.phi_steps if branches.hardware else 4 * np.pi)
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        shown = ", ".join(f"{v:g}" for v in values[i])
-        raise SampleError(
-            f"{path}: event {first + event[i]} has an impossible object in {branches.pt}: "
-            f"pT, eta, phi {shown}; {ADVICE}"
-        )
-
-
-def _hardware(kind: Kind, values: NDArray[np.int64]) -> NDArray[np.int16]:
-    pt, eta, phi = values[:, 0], values[:, 1], values[:, 2]
-    ends = (np.minimum(pt, kind.pt_hi), np.clip(eta, -kind.eta_hi, kind.eta_hi), np.mod(phi, kind.phi_steps))
-    return np.stack(ends, -1).astype(np.int16)
-
-
-def _first(kind: Kind) -> int:
-    return next(i for i, feature in enumerate(FEATURES) if feature.kind == kind.name)
-
-
-# -- the file ---------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _tree(path: Path) -> Iterator[Any]:
-    uproot = tools.package("uproot")
-    source = uproot.source.file.MultithreadedFileSource  # not mapped into memory, which would count as used
-    with contextlib.ExitStack() as stack:
-        with _reading(path):
-            options = {"handler": source, "num_workers": 1, "array_cache": None, "object_cache": None}
-            file = stack.enter_context(uproot.open(path, **options))
-            end, size = int(file.file.fEND), path.stat().st_size
-            classes = file.classnames(recursive=False, cycle=False)
-        if end > size:
-            raise SampleError(f"{path} is truncated: it has {size} of {end} bytes; {ADVICE}")
-        if classes.get(TREE) != "TTree":
-            shown = ", ".join(f"{name} ({kind})" for name, kind in list(classes.items())[:5]) or "nothing"
-            raise SampleError(f"{path} has no TTree {TREE} but {shown}: give a NanoAOD file")
-        with _reading(path):
-            tree = file[TREE]
-        yield tree
-
-
-@contextlib.contextmanager
-def _reading(path: Path, where: str = "") -> Iterator[None]:
-    """Calls into uproot alone: what it raises on a damaged file is of any type, from AssertionError to zlib.error."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise SampleError(f"{path} is not a whole ROOT file{where} ({reason[:120].rstrip('.:')}): {ADVICE}") from None
-
-
-def _types(tree: Any, path: Path, name: str) -> str:
-    with _reading(path):
-        return str(tree[name].typename)
-
-
-def _whole(typename: str) -> bool:
-    return "int" in typename or typename in ("char", "short", "long")
-
-
-def _every(prefix: str) -> list[str]:
-    """All branches that could be read."""
-    names = [f"{prefix}{COLLECTIONS[k]}_{n}" for k, choices in CHOICES.items() for c in choices for n in c if n]
-    return [*names, *(f"{prefix}{c}_bx" for c in COLLECTIONS.values()), f"{prefix}EtSum_etSumType"]
-
-
-def _choose(kind: Kind, prefix: str, known: dict[str, str], path: Path) -> Branches:
-    """The best of :data:`CHOICES` that the file has; ``known``: branch -> its type, empty once it was checked."""
-    stem = f"{prefix}{COLLECTIONS[kind.name]}_"
-    needed = [f"{stem}bx", *([f"{stem}etSumType"] if kind.name == "met" else [])]
-    for pt, eta, phi in CHOICES[kind.name]:
-        names = [f"{stem}{name}" for name in (pt, eta, phi) if name]
-        if all(name in known for name in (*names, *needed)):
-            for name in (*names, *needed):
-                integer = name in needed or pt.startswith("hw")
-                if known[name] and (not known[name].endswith("[]") or (integer and not _whole(known[name]))):
-                    raise SampleError(f"{path}: branch {name} has the type {known[name]}: give a NanoAOD file")
-            eta_name = f"{stem}{eta}" if eta else ""
-            return Branches(kind, f"{stem}{pt}", eta_name, f"{stem}{phi}", needed[0], needed[-1] if needed[1:] else "")
-    wanted = " or ".join("/".join(n for n in choice if n) for choice in CHOICES[kind.name])
-    lacking = next((name for name in needed if name not in known), f"{stem}... ({wanted})")
-    raise SampleError(f"{path}: {TREE} has no branch {lacking}: give a NanoAOD file with Level-1 objects, or --dataset")
-
-
-def _flat(array: Any) -> Column:
-    layout = tools.package("awkward").to_packed(array).layout
-    offsets = np.asarray(layout.offsets.data, np.int64)
-    return np.diff(offsets), np.asarray(layout.content.data)[offsets[0] : offsets[-1]]
+    branches = l1_nano.chosen(source.path, source.details[0], source.details[1:])
+    others = tuple(IDS) if source.ids else ()
+    for x, ids in l1_nano.blocks(source.path, branches, pieces, others, BLOCK):
+        yield Block(x, {name: values.astype(IDS[name]) for name, values in ids.items()})

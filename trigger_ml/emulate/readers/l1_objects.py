@@ -1,6 +1,7 @@
 """Our own sample files (``samples/layout.py``): background, then the signals by name; train, validation, test of each.
 
-``--dataset`` takes one process (``background``, ``signals/A_to_4l``) or one part of it (``background/test``).
+A background for rates has one part, ``background/all``. ``--dataset`` takes one process (``background``,
+``signals/A_to_4l``) or one part of it (``background/test``).
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def survey(path: Path, wanted: Wanted) -> Source:
                 f"{path} has version {file.attrs.get('version')} of {layout.LAYOUT}, not {layout.VERSION}: {ADVICE}"
             )
         groups = ["background", *(f"signals/{name}" for name in sorted(file.get("signals", {})))]
-        names = [f"{group}/{part}" for group in groups for part in layout.PARTS]
+        rates = f"background/{layout.ALL}" in file
+        names = [f"{group}/{part}" for group in groups for part in ((layout.ALL,) if rates else layout.PARTS)]
         missing = [name for name in names if name not in file]
         if missing:
             raise SampleError(f"{path} has no dataset {missing[0]}: {ADVICE}")

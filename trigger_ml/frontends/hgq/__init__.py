@@ -51,8 +51,12 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
     from trigger_ml.frontends.hgq.network import Network
 
     todo = plan.prepare(spec, sample, folder, console)
-    network = Network(todo, spec.seed)
-    history = _fit(spec, sample, todo, network, folder / "checkpoints", console)
+    if spec.model.bits is None:
+        network = Network(todo, spec.seed)
+        history = _fit(spec, sample, todo, network, folder / "checkpoints", console)
+    else:
+        network = Network(todo, spec.seed, spec.model.bits)
+        history = _uniform(spec, sample, todo, network, folder / "checkpoints", console)
     checked = np.concatenate([todo.validation[-result.CHECKED // 2 :], todo.x[-result.CHECKED // 2 :]])
     outputs = network.predict(inputs.scaled(checked).astype(np.float32))
     result.write(folder, spec, sample, todo, network.arrays(), outputs, checked, history, ROUNDING, console)
@@ -100,17 +104,44 @@ def _fit(
             history["front"] = [*history["front"], _measured(spec, sample, todo, network, past)]
         chosen = next(name for name in names if int(name) >= FRONT.index(1.0))
         loop.restore(folder, phase, chosen, network.state)
-    network.freeze_bits()
-    network.price(0.0)
     if train.fine_tune_epochs:
         fall = loop.cosine(FINE_TUNE * train.learning_rate, train.fine_tune_epochs)
         phase = loop.Phase(
             "fine_tune", "fine-tuning", train.fine_tune_epochs, train.batch, fall, spec.seed + 4, todo.key
         )
-        measure = plan.measure(distance, x, y, network.predict)
-        job = loop.Job(job.data, job.loss, network.weights, network.state, measure=measure, snapshot=loop.best)
-        history["fine_tune"] = loop.fit(phase, job, folder, console)
-        loop.restore(folder, phase, "best", network.state)
+        history["fine_tune"] = _frozen_bits(phase, distance, todo, network, folder, console)
+    else:
+        network.freeze_bits()
+    return history
+
+
+def _uniform(
+    spec: Spec, sample: Sample, todo: plan.Plan, network: Network, folder: Path, console: Console | None
+) -> dict[str, Sequence[loop.Record]]:
+    """Weights alone, at the widths that the network starts with."""
+    fall = loop.cosine(spec.train.learning_rate, spec.train.epochs)
+    label = f"{spec.model.bits} bits"
+    phase = loop.Phase("uniform", label, spec.train.epochs, spec.train.batch, fall, spec.seed + 3, todo.key)
+    return {"uniform": _frozen_bits(phase, plan.loss(spec, todo, sample), todo, network, folder, console)}
+
+
+def _frozen_bits(
+    phase: loop.Phase, distance: plan.Loss, todo: plan.Plan, network: Network, folder: Path, console: Console | None
+) -> list[loop.Record]:
+    """Train weights with all widths frozen, and keep the best epoch's."""
+    network.freeze_bits()
+    network.price(0.0)
+    x, y = inputs.scaled(todo.x).astype(np.float32), todo.y
+    job = loop.Job(
+        (x, y),
+        lambda noise, xb, yb: network.loss(distance, xb, yb),
+        network.weights,
+        network.state,
+        measure=plan.measure(distance, x, y, network.predict),
+        snapshot=loop.best,
+    )
+    history = loop.fit(phase, job, folder, console)
+    loop.restore(folder, phase, "best", network.state)
     return history
 
 
@@ -119,7 +150,7 @@ def _measured(
 ) -> loop.Record:
     """One point of the front: EBOPs, and the rank correlation that the snapshot, as it is, has with the twin."""
     graph = to_graph(result.complete(spec, sample, todo, network.arrays(), ROUNDING), spec, sample, ROUNDING)
-    ranks = result.quality(graph, spec, todo)["rank_correlation"]
+    ranks = result.quality(graph, spec, todo, sample.gives_rates)["rank_correlation"]
     return {"epoch": len(history) - 1, "ebops": history[-1]["ebops"], "rank_correlation": ranks["all"]}
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.families import inputs
+from trigger_ml.families import layers as net
 from trigger_ml.fixed import Fixed
+from trigger_ml.frontends import floatnet
 from trigger_ml.frontends.plan import Loss, Plan
 
 START_BITS = 8
 """Width of every weight and activation where the ramp starts."""
+
+WEIGHT_BITS = 12
+"""Width of the momenta that weight a sum: they are hardware integers, whose width isn't trained."""
 
 BIAS_INTEGER, BIAS_FRAC = 5, 6
 """Biases are ``ap_fixed<12,6>``: they cost one constant in an adder tree, so their bits are not trained."""
 
 
 class Network:
-    """A chain of ``QDense``.
+    """Layers of HGQ2, and quantizers in front of what adds without weights.
 
     Attributes:
         weights: kernels and biases.
@@ -27,64 +33,121 @@ class Network:
         state: all variables.
     """
 
-    def __init__(self, plan: Plan, seed: int) -> None:
-        """Layers that start as the plan's float weights in ``START_BITS`` bits."""
+    def __init__(self, plan: Plan, seed: int, bits: int = START_BITS) -> None:
+        """Layers that start as the plan's float weights in ``bits`` bits."""
         import keras
-        from hgq.layers import QDense
+        import tensorflow as tf
+        from hgq.quantizer import Quantizer
 
         keras.utils.set_random_seed(seed)
-        x = first = keras.Input((plan.x.shape[1],), name="x")
-        for i, layer in enumerate(plan.layers):
-            last = i == len(plan.layers) - 1
-            x = QDense(
-                layer.units,
-                activation="relu" if layer.relu else None,
-                name=layer.name,
-                iq_conf=_activation(i == 0),
-                kq_conf=_kernel(plan.start[f"{layer.name}.kernel"]),
-                bq_conf=_bias(),
-                enable_oq=last,
-                oq_conf=_output() if last else None,
-                enable_ebops=True,
-                beta0=0.0,
-            )(x)
-        self.model = keras.Model(first, x)
-        self.layers = [self.model.get_layer(layer.name) for layer in plan.layers]
-        for layer, (signed, reach) in zip(self.layers, plan.ranges(), strict=True):
+        self.plan, self.bits = plan, bits
+        self.beta = tf.Variable(0.0, trainable=False)
+        self.quantizers: dict[str, Any] = {}
+        self.sums: list[tuple[Any, tuple[int, ...], int]] = []
+        first = keras.Input((plan.x.shape[1],), name="x")
+        found, read = {net.INPUT: first}, net.sources(plan.layers)
+        shapes = net.shapes(plan.layers, plan.x.shape[1])
+        for layer in plan.layers:
+            z = found[read[layer.name]]
+            fine = _from_input(plan.layers, read[layer.name])
+            if isinstance(layer, net.Dense | net.Conv):
+                found[layer.name] = self._weighted(layer, fine, len(shapes[read[layer.name]]))(z)
+            else:
+                if net.quantized(layer):
+                    z = self._summed(layer, fine, shapes[read[layer.name]])(z)
+                found[layer.name] = _Wiring(layer, name=layer.name)(z, *_others(layer, found))
+        end = found[plan.layers[-1].name]
+        outer = None
+        if not isinstance(plan.layers[-1], net.Dense | net.Conv):
+            outer = Quantizer(_output(), name="outputs")
+            end = outer(end)
+        self.model = keras.Model(first, end)
+        self.layers = [self.model.get_layer(n.name) for n in plan.layers if isinstance(n, net.Dense | net.Conv)]
+        for layer in self.layers:
+            self.quantizers[layer.name] = layer.iq.quantizer
             layer._kernel.assign(plan.start[f"{layer.name}.kernel"])
             layer.bias.assign(plan.start[f"{layer.name}.bias"])
-            _set_activation(layer.iq.quantizer, signed, reach)
-        _set_output(self.layers[-1].oq.quantizer, plan)
-        frozen = {id(v) for v in self.layers[-1].oq.quantizer.variables}
+        for name, (signed, reach) in plan.ranges().items():
+            _set_activation(self.quantizers[name], signed, reach, bits)
+        final = outer.quantizer if outer is not None else self.layers[-1].oq.quantizer
+        _set_output(final, plan)
+        frozen = {id(v) for v in final.variables}
         self.trainable = [v for v in self.model.trainable_variables if id(v) not in frozen]
         self.weights = [v for layer in self.layers for v in (layer._kernel, layer.bias)]
-        self.state = self.model.variables
+        self.state = [*self.model.variables, self.beta] if self.sums else self.model.variables
+
+    def _weighted(self, layer: net.Dense | net.Conv, fine: bool, rank: int) -> Any:
+        from hgq.layers import QConv1D, QConv2D, QDense
+
+        last = layer is self.plan.layers[-1]
+        shared = {
+            "activation": "relu" if layer.relu else None,
+            "name": layer.name,
+            "iq_conf": _activation(fine, rank),
+            "kq_conf": _kernel(self.plan.start[f"{layer.name}.kernel"], self.bits),
+            "bq_conf": _bias(),
+            "enable_oq": last,
+            "oq_conf": _output() if last else None,
+            "enable_ebops": True,
+            "beta0": 0.0,
+        }
+        if isinstance(layer, net.Dense):
+            return QDense(layer.units, **shared)
+        kind = QConv1D if len(layer.size) == 1 else QConv2D
+        padding = "same" if layer.same else "valid"
+        return kind(layer.filters, layer.size, strides=layer.strides, padding=padding, **shared)
+
+    def _summed(self, layer: net.Layer, fine: bool, shape: tuple[int, ...]) -> Any:
+        """The quantizer of a layer that adds; each of its bits is one bit of an adder, times those of a weight."""
+        from hgq.quantizer import Quantizer
+
+        made = Quantizer(_activation(fine, len(shape)), name=f"{layer.name}_iq")
+        bits = WEIGHT_BITS if isinstance(layer, net.WeightedSum) else 1
+        self.quantizers[layer.name] = made.quantizer
+        self.sums.append((made, (1, *shape), bits))
+        return made
 
     def loss(self, distance: Loss, x: Any, y: Any) -> Any:
         """Distance from the targets plus the price of EBOPs."""
         import tensorflow as tf
 
         prediction = self.model(x, training=True)
-        return distance(x, y, prediction) + tf.add_n(self.model.losses)
+        return distance(x, y, prediction) + tf.add_n([*self.model.losses, *(self.beta * e for e in self._adders())])
+
+    def _adders(self) -> list[Any]:
+        import tensorflow as tf
+
+        return [tf.reduce_sum(made.bits_(shape)) * float(bits) for made, shape, bits in self.sums]
 
     def price(self, beta: float) -> None:
         """Set the weight of EBOPs in the loss."""
+        self.beta.assign(beta)
         for layer in self.layers:
             layer._beta.assign(beta)
 
     def ebops(self) -> float:
         """Effective bit operations: the sum over multiplications of the product of their operands' widths."""
-        return float(sum(int(layer.ebops) for layer in self.layers))
+        return float(sum(int(layer.ebops) for layer in self.layers) + sum(int(e) for e in self._adders()))
 
     def freeze_bits(self) -> None:
         """No quantizer finer than what it reads: with the widths frozen such bits would be dead, and cost."""
-        frac = inputs.INPUT_FRAC
-        for layer in self.layers:
-            quantizer = layer.iq.quantizer
-            quantizer._f.assign(np.minimum(np.round(np.asarray(quantizer._f)), frac))
-            kernel = np.asarray(layer.kq.quantizer.f)[np.asarray(layer.qkernel) != 0]
+        by_name = {layer.name: layer for layer in self.layers}
+        frac, read = {net.INPUT: inputs.INPUT_FRAC}, net.sources(self.plan.layers)
+        for layer in self.plan.layers:
+            known = [frac[read[layer.name]], *(frac[o] for o in _names(layer))]
+            frac[layer.name] = max(known)
+            if layer.name not in self.quantizers:
+                continue
+            quantizer = self.quantizers[layer.name]
+            quantizer._f.assign(np.minimum(np.round(np.asarray(quantizer._f)), known[0]))
             own = np.asarray(quantizer.f)[np.asarray(quantizer.bits) > 0]
-            frac = int(own.max(initial=0)) + int(kernel.max(initial=0))
+            frac[layer.name] = int(own.max(initial=0))
+            if isinstance(layer, net.WeightedSum):
+                frac[layer.name] += inputs.INPUT_FRAC
+            if layer.name in by_name:
+                made = by_name[layer.name]
+                kernel = np.asarray(made.kq.quantizer.f)[np.asarray(made.qkernel) != 0]
+                frac[layer.name] += int(kernel.max(initial=0))
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The framework's own float32 forward, ``(events, outputs)``."""
@@ -96,9 +159,42 @@ class Network:
         for layer in self.layers:
             arrays[f"{layer.name}.kernel"] = np.asarray(layer.qkernel, np.float64)
             arrays[f"{layer.name}.bias"] = np.asarray(layer.qbias, np.float64)
-            for part, value in zip(("signed", "integer", "frac"), layer.iq.quantizer.kif, strict=True):
-                arrays[f"{layer.name}.{part}"] = np.asarray(value)[0].astype(np.int64)
+        for name, quantizer in self.quantizers.items():
+            for part, value in zip(("signed", "integer", "frac"), quantizer.kif, strict=True):
+                arrays[f"{name}.{part}"] = np.asarray(value).reshape(-1).astype(np.int64)
         return arrays
+
+
+def _names(layer: net.Layer) -> tuple[str, ...]:
+    """What a layer reads beside the one before it."""
+    if isinstance(layer, net.Add | net.Join):
+        return (layer.other,)
+    return (net.INPUT,) if isinstance(layer, net.WeightedSum) else ()
+
+
+def _others(layer: net.Layer, found: dict[str, Any]) -> list[Any]:
+    return [found[name] for name in _names(layer)]
+
+
+def _from_input(layers: Sequence[net.Layer], source: str) -> bool:
+    """Whether a tensor is the input, perhaps rearranged: its grid is that of the hardware integers."""
+    by_name, read = {layer.name: layer for layer in layers}, net.sources(layers)
+    while isinstance(by_name.get(source), net.Reshape | net.Permute | net.Columns):
+        source = read[source]
+    return source == net.INPUT
+
+
+def _Wiring(layer: net.Layer, name: str) -> Any:
+    """A layer without weights as a Keras layer."""
+    import keras
+
+    class Wiring(keras.layers.Layer):
+        """Calls :func:`trigger_ml.frontends.floatnet.output`."""
+
+        def call(self, z: Any, *others: Any) -> Any:
+            return floatnet.output(layer, None, z, dict(zip(_names(layer), others, strict=True)))
+
+    return Wiring(name=name)
 
 
 def _bits(reach: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,23 +202,30 @@ def _bits(reach: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.ceil(np.log2(np.maximum(reach, 2.0**-6)))
 
 
-def _activation(first: bool) -> Any:
+def _activation(first: bool, rank: int) -> Any:
+    """One format an element of a flat tensor, one a channel of another: its windows and particles share weights."""
     from hgq.config import QuantizerConfig
     from hgq.constraints import MinMax
 
     finest = inputs.INPUT_FRAC if first else 12
     return QuantizerConfig(
-        "kif", "datalane", k0=False, i0=4, f0=4, fc=MinMax(-12, finest), round_mode="RND", overflow_mode="SAT"
+        "kif",
+        "datalane",
+        k0=False,
+        i0=4,
+        f0=4,
+        fc=MinMax(-12, finest),
+        round_mode="RND",
+        overflow_mode="SAT",
+        homogeneous_axis=tuple(range(rank)),
     )
 
 
-def _kernel(kernel: NDArray[np.float64]) -> Any:
+def _kernel(kernel: NDArray[np.float64], bits: int) -> Any:
     from hgq.config import QuantizerConfig
 
     integer = float(_bits(np.abs(kernel).max()))
-    return QuantizerConfig(
-        "kbi", "weight", k0=True, b0=START_BITS - 1, i0=integer, round_mode="RND", overflow_mode="SAT_SYM"
-    )
+    return QuantizerConfig("kbi", "weight", k0=True, b0=bits - 1, i0=integer, round_mode="RND", overflow_mode="SAT_SYM")
 
 
 def _bias() -> Any:
@@ -148,11 +251,12 @@ def _output() -> Any:
     )
 
 
-def _set_activation(quantizer: Any, signed: NDArray[np.bool_], reach: NDArray[np.float64]) -> None:
+def _set_activation(quantizer: Any, signed: NDArray[np.bool_], reach: NDArray[np.float64], bits: int) -> None:
     integer, signs = _bits(reach), signed.astype(np.uint8)
-    quantizer._k.assign(signs[None])
-    quantizer._i.assign(integer[None])
-    quantizer._f.assign(np.clip(START_BITS - integer - signs, -12, 12)[None])
+    shape = quantizer._k.shape
+    quantizer._k.assign(signs.reshape(shape))
+    quantizer._i.assign(integer.reshape(shape))
+    quantizer._f.assign(np.clip(bits - integer - signs, -12, 12).reshape(shape))
     if quantizer.f_constraint is not None:
         quantizer._f.assign(quantizer.f_constraint(quantizer._f))
 

@@ -14,8 +14,9 @@ from rich.console import Console
 from trigger_ml.artifact import read_npz
 from trigger_ml.errors import SpecError
 from trigger_ml.families import inputs
+from trigger_ml.families.layers import Dense
 from trigger_ml.fixed import Rounding
-from trigger_ml.frontends import loop, plan, result, session
+from trigger_ml.frontends import loop, plan, result, session, teacher
 from trigger_ml.frontends.freezing import to_graph
 from trigger_ml.ir.graph import Graph
 from trigger_ml.samples.dataset import Sample
@@ -39,6 +40,11 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
 
     if spec.model.bits is None:
         raise SpecError("[model] bits is missing: the frontend qkeras needs it, from 2 to 16")
+    if any(not isinstance(layer, Dense) for layer in teacher.network_of(spec, sample)):
+        raise SpecError(
+            f"[model] the frontend qkeras trains chains of dense layers on all inputs, not the family "
+            f"{spec.model.family} with these keys: use hgq, or ptq for uniform bits"
+        )
     todo = plan.prepare(spec, sample, folder, console)
     network = Network(todo, spec.model.bits, spec.seed)
     distance, epochs = plan.loss(spec, todo, sample), spec.train.epochs

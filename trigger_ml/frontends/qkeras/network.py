@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.families import inputs
+from trigger_ml.families.layers import Dense
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends.plan import Loss, Plan
 from trigger_ml.frontends.qkeras import package
@@ -39,7 +40,11 @@ class Network:
         keras.utils.set_random_seed(seed)
         self.formats: list[tuple[Any, Any, Any]] = []
         x = first = keras.Input((plan.x.shape[1],), name="x")
-        for layer, (signed, reach) in zip(plan.layers, plan.ranges(), strict=True):
+        ranges = plan.ranges()
+        for layer in plan.layers:
+            if not isinstance(layer, Dense):
+                raise TypeError(f"{layer} is no dense layer: the front end lets no other through")
+            signed, reach = ranges[layer.name]
             kernel = plan.start[f"{layer.name}.kernel"]
             integer, rows = _integer(reach.max()), np.zeros((len(kernel), 1), np.int64)
             if layer is plan.layers[0]:
