@@ -31,6 +31,7 @@ from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.physics.menu_rates import Fired, menu_rates
 from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, RateTable, Shift, WorkingPoint
 from trigger_ml.physics.rates import crossings_khz
+from trigger_ml.samples.layout import leading_muon
 from trigger_ml.workspace import Workspace, as_json, code, open_run
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class _Scored:
 
     scores: NDArray[np.int64]
     floating: NDArray[np.float64] | None
-    muons: NDArray[np.int32] | None
+    muons: NDArray[np.int64] | None
     where: NDArray[np.int64]
     decisions: NDArray[np.bool_]
 
@@ -225,18 +226,18 @@ def _background(run: _Run, file: ZeroBias) -> tuple[_Scored, NDArray[np.int64]]:
     )
     with Progress(*columns, console=run.ws.console, transient=True) as bar:
         task = bar.add_task("", total=file.events)
-        found = _streamed(run, file.path, file.background, lambda count: bar.advance(task, count))
+        found = _streamed(run, file, file.background, lambda count: bar.advance(task, count))
     return found, zero_bias.sources(file, found.muons)
 
 
-def _streamed(run: _Run, path: Path, part: Source, advance: Callable[[int], None]) -> _Scored:
+def _streamed(run: _Run, file: ZeroBias, part: Source, advance: Callable[[int], None]) -> _Scored:
     pieces, at = [], 0
-    for x in zero_bias.blocks(part):
+    for x in zero_bias.blocks(file, part):
         try:
             piece = _scored(run, x)
         except GraphError:
             raise SampleError(
-                f"{path}: one of the events {at} to {at + len(x) - 1} holds an integer outside the model's input "
+                f"{file.path}: one of the events {at} to {at + len(x) - 1} holds an integer outside the model's input "
                 "format: get the file again, or use another model"
             ) from None
         pieces.append(_Scored(piece.scores, piece.floating, piece.muons, piece.where + at, piece.decisions))
@@ -258,7 +259,7 @@ def _scored(run: _Run, x: NDArray[Any]) -> _Scored:
     return _Scored(
         run.engine.score(x)[:, 0],
         None if run.twin is None else run.twin(x),
-        zero_bias.muon_keys(x) if run.ws.spec.sample.name == MENU_SAMPLE else None,
+        leading_muon(x) if run.ws.spec.sample.name == MENU_SAMPLE else None,
         where,
         fired[where],
     )
@@ -309,9 +310,7 @@ def _shifts(
 def _elsewhere(run: _Run, file: ZeroBias, digest: str, points: tuple[WorkingPoint, ...]) -> Elsewhere:
     plain = _Run(run.ws, run.graph, run.sample, run.engine, None, None)
     background, sources = _background(plain, file)
-    signals = {
-        name: _streamed(plain, file.path, part, lambda count: None).scores for name, part in file.signals.items()
-    }
+    signals = {name: _streamed(plain, file, part, lambda count: None).scores for name, part in file.signals.items()}
     khz, events, tpr = {}, {}, {}
     for p in (point.point for point in points):
         keeps = background.scores >= p.threshold

@@ -138,7 +138,7 @@ def triangular(
 def _discriminator(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     p, q = a / a.sum(), b / b.sum()
     seen = p + q > 0
-    return float(((p - q)[seen] ** 2 / (p + q)[seen]).sum() / 2)
+    return min(float(((p - q)[seen] ** 2 / (p + q)[seen]).sum() / 2), 1.0)
 
 
 def frechet(
