@@ -17,10 +17,15 @@ from trigger_ml import artifact, cli, collect, pipeline, rates
 from trigger_ml.emulate import zero_bias
 from trigger_ml.emulate.events import Wanted
 from trigger_ml.errors import ArtifactError, SampleError, SpecError, ToolMissing
+from trigger_ml.fixed import Fixed
+from trigger_ml.ir import io
+from trigger_ml.ir.build import Builder
 from trigger_ml.ir.interpret import interpret
+from trigger_ml.passes.decision import with_decision
 from trigger_ml.physics import menu, rate_table
 from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.samples import l1_objects
+from trigger_ml.samples.dataset import Split
 from trigger_ml.samples.features import FEATURES
 from trigger_ml.samples.layout import leading_muon
 from trigger_ml.workspace import open_run
@@ -38,14 +43,17 @@ prescale = 3
 require = [{ object = "jet", pt = [30, 20] }]
 """
 EVENTS = 3_000
+LAYOUT = "trigger_ml.l1_objects"
 
 
-def write(path, count=EVENTS, seed=1, dataset="all", pileup=20.0, variant="zero_bias", layout="trigger_ml.l1_objects"):
+def write(
+    path, count=EVENTS, seed=1, dataset="all", pileup=20.0, variant="zero_bias", layout="trigger_ml.l1_objects", x=None
+):
     import h5py
 
     with h5py.File(path, "w") as file:
         file.attrs.update({"layout": layout, "variant": variant, "pileup": pileup, "provenance": "{}"})
-        file[f"background/{dataset}"] = files.events(count, seed)
+        file[f"background/{dataset}"] = files.events(count, seed) if x is None else x
         file["background/source"] = (np.arange(count) // 3).astype(np.int32)
     return path
 
@@ -256,3 +264,26 @@ def test_a_run_without_a_graph_says_what_to_do(tmp_path):
     test_pipeline.model(tmp_path / "m")
     with pytest.raises(ArtifactError, match="run `trigger-ml convert` first"):
         run(tmp_path, rates.Asked(Path("x.h5")))
+
+
+def test_regions_of_the_calorimeter_are_counted_too(tmp_path, interpreted, monkeypatch):
+    """Another kind of events: 252 regions, no muons; the score is their sum."""
+    rng = np.random.default_rng(1)
+    x = rng.poisson(3, (1_000, 252)).astype(np.int16)
+    b = Builder()
+    whole = b.affine(b.input((252,), Fixed(False, 10, 0), "x"), np.ones((252, 1), np.int64), [0], 0)
+    graph = with_decision(b.graph(b.requant(whole, Fixed(False, 16, 0), "RND", "SAT", "score")), 760)
+    folder = test_pipeline.model(tmp_path / "m")
+    io.save(graph, folder)
+    (folder / "spec.toml").write_text((folder / "spec.toml").read_text() + '[sample]\nname = "calo_regions"\n')
+    kept = sample(4000, 800)
+    parts = {name: Split(x[:9], x[:9], x[100 * i : 100 * i + 100]) for i, name in enumerate(kept.signals)}
+    monkeypatch.setattr("trigger_ml.workspace.Workspace.sample", replace(kept, signals=parts))
+    monkeypatch.setattr("trigger_ml.families.mlp.float_score", lambda weights, x, spec: x.sum(axis=1).astype(float))
+    write(tmp_path / "zb.h5", 1_000, layout="trigger_ml.calo_regions", x=x)
+    pipeline.convert(folder, test_pipeline.quiet(), tmp_path / "out")
+    found = rate_table.read(run(tmp_path, rates.Asked(tmp_path / "zb.h5", rates_khz=(3_000.0,))))
+    at = {p.point.name: p for p in found.points}
+    assert at["firmware"].point.events == (x.sum(axis=1) >= 760).sum()
+    assert found.file.sources == 334
+    assert [s.rate_khz.value for s in found.shifts] == [0]

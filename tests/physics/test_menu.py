@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import permutations
 from pathlib import Path
 
@@ -170,3 +171,9 @@ def test_bad_files_and_events_are_refused(tmp_path):
         decisions(seed('require = [{ object = "mu", pt = [3] }]'), FEATURES[:3], np.zeros((1, 3), int))
     with pytest.raises(SampleError, match="a menu reads Level-1 objects"):
         decisions(seed('require = [{ object = "mu", pt = [3] }]'), FEATURES, np.zeros((1, 3), int))
+
+
+def test_the_menu_on_the_page_is_read():
+    page = (SHIPPED.parents[1] / "docs" / "rates.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert [s.name for s in menu.parse(block).seed] == ["SingleMu22", "DoubleJet112er2p3_dEta_Max1p6", "Mu6_HTT240er"]
