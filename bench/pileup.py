@@ -1,7 +1,7 @@
 """What pileup does to objects and regions: the tables of docs/samples.md, and docs/images/pileup.png.
 
 Generates seeded collisions with Pythia (extras ``datagen`` and ``report``), overlays the same ones with mean pileup 0,
-20 and 50, with and without subtraction, and compares with truth. 500 crossings of each take about five minutes.
+20 and 50, with and without subtraction, and compares with truth. 500 crossings of each take a few minutes.
 """
 
 from __future__ import annotations

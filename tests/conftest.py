@@ -25,6 +25,7 @@ NEEDS = {
     "needs_import": (("qonnx",), ()),
     "needs_cocotb": (("cocotb",), ("iverilog",)),
     "needs_browser": ((), ("chromium",)),
+    "needs_testdata": (("scikit-hep-testdata", "uproot"), ()),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from trigger_ml.samples import layout
 from trigger_ml.samples.features import FEATURES, KINDS
+from trigger_ml.samples.l1_parquet import COLUMNS
 
 STEMS = {"met": "EtSum", "eg": "EG", "mu": "Mu", "jet": "Jet"}
 
@@ -119,6 +121,29 @@ def write_parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
 
     pq.write_table(pa.table(columns), path, **options)
     return path
+
+
+def write_public(
+    path: Path, found: list[Event], change: Callable[[dict[str, Any]], None] | None = None, group: int | None = None
+) -> Path:
+    """Events in the layout of CMS's public data: only objects of the crossing itself; extra columns as there."""
+    import pyarrow as pa
+
+    made: dict[str, Any] = {}
+    for kind in KINDS:
+        own = [[o for o in event[kind.name] if o[3] == 0] for event in found]
+        if kind.name in ("eg", "jet"):
+            own = [sorted(event, key=lambda o: -o[0]) for event in own]
+        for i, column in enumerate(COLUMNS[kind.name]):
+            if column:
+                made[column] = pa.array([[int(o[i]) for o in event] for event in own], pa.list_(pa.int16()))
+    number = np.arange(len(found))
+    made |= {"run": np.full(len(found), 398_183, np.uint32), "lumi": (number // 7).astype(np.uint32)}
+    made |= {"event": (number + 2**40).astype(np.uint64)}
+    made |= {"L1bit": np.ones(len(found), bool), "order": np.arange(len(found)), "label": np.zeros(len(found), int)}
+    if change:
+        change(made)
+    return write_parquet(path, made, row_group_size=group)
 
 
 def lists(x: np.ndarray) -> Any:

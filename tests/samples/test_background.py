@@ -219,6 +219,7 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
 def test_settings_of_a_background() -> None:
     assert production.background("zero_bias", 2_000_000) == Settings("zero_bias", 2_000_000, 0, 300_000, 20.0, 2)
     assert production.background("zero_bias", 10**8).pool == production.POOL_MAX
+    assert production.background("zero_bias", 100, 7, 50.0) == Settings("zero_bias", 100, 0, 20_000, 50.0, 7)
     signals = dataclasses.replace(TINY, signals=("ttbar",))
     assert signals.digest() == TINY.digest(), "a background has no signals, whatever their names"
 

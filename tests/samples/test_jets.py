@@ -168,21 +168,21 @@ def test_a_larger_sample_begins_with_the_smaller_ones_chunks(tmp_path: Path) -> 
 
 @pytest.mark.needs_pythia
 def test_the_same_settings_give_the_same_jets_whatever_happens(tmp_path: Path) -> None:
-    settings = Settings("jets_1tev", 10, 3)
+    settings = Settings("top_600", 10, 3)
     told: list[tuple[str, int, int]] = []
     once = jet_maker.make(settings, tmp_path / "once", 1, lambda *step: told.append(step))
-    assert told == [(stage, done, 5) for stage in ("jets", "features") for done in range(6)]
-    # Again, from what a killed run left: two chunks whole, one cut short.
-    first, second, *_ = jet_maker.jobs(settings, tmp_path / "again", "jets")
+    assert told == [(stage, done, 2) for stage in ("jets", "features") for done in range(3)]
+    # Again, from what a killed run left: one chunk whole, one cut short.
+    first, second = jet_maker.jobs(settings, tmp_path / "again", "jets")
     for job in (first, second):
         source = tmp_path / "once" / job.path.relative_to(tmp_path / "again")
         artifact.atomic_write(job.path, source.read_bytes())
     second.path.write_bytes(second.path.read_bytes()[:100])
     assert jet_maker.make(settings, tmp_path / "again").read_bytes() == once.read_bytes()
-    sample = jets.load("jets_1tev_constituents", once)
-    assert len(sample.background.train) == 12
+    sample = jets.load("top_600_constituents", once)
+    assert len(sample.background.train) == 6
     pt = sample.background.train.reshape(-1, 32, 3)[:, :, 0].sum(1) / 2
-    assert np.all((pt > 500) & (pt < 1400))
+    assert np.all((pt > 400) & (pt < 700))
 
 
 @pytest.mark.needs_pythia

@@ -33,26 +33,8 @@ files = ["a"]
 """
 
 
-def write_public(path: Path, found: list[files.Event], change: Callable[[dict[str, Any]], None] | None = None) -> Path:
-    """Events in the layout of CMS's public data: only objects of the crossing itself; extra columns as there."""
-    import pyarrow as pa
-
-    made: dict[str, Any] = {}
-    for kind in KINDS:
-        own = [[o for o in event[kind.name] if o[3] == 0] for event in found]
-        if kind.name in ("eg", "jet"):
-            own = [sorted(event, key=lambda o: -o[0]) for event in own]
-        for i, column in enumerate(COLUMNS[kind.name]):
-            if column:
-                made[column] = pa.array([[int(o[i]) for o in event] for event in own], pa.list_(pa.int16()))
-    made |= {"L1bit": np.ones(len(found), bool), "order": np.arange(len(found)), "label": np.zeros(len(found), int)}
-    if change:
-        change(made)
-    return files.write_parquet(path, made)
-
-
 def public(path: Path, x: np.ndarray) -> Path:
-    return write_public(path, files.nano_events(x))
+    return files.write_public(path, files.nano_events(x))
 
 
 def nano(path: Path, x: np.ndarray) -> Path:
@@ -132,6 +114,22 @@ def test_a_limit_takes_the_first_events(tmp_path: Path) -> None:
     made = sample_of(tmp_path, f"limit = 450\n{TOML}").background
     part = l1_files.parts_of(450, 1, "background")
     assert np.array_equal(made.test, np.concatenate([X[:300], X[:150]])[part == 2])
+
+
+def test_the_digest_is_of_the_events_and_of_what_is_said_of_them(tmp_path: Path) -> None:
+    for name in ("zb", "a"):
+        cicada.write(tmp_path / name, np.zeros((90, 252), int))
+    texts = [
+        TOML,
+        TOML.replace("57", "58"),
+        TOML.replace("true", "false"),
+        TOML.replace("From", "Of"),
+        f"seed = 2\n{TOML}",
+    ]
+    first = [sample_of(tmp_path, text, "regions").digest for text in texts]
+    assert len(set(first)) == len(texts)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert sample_of(tmp_path, TOML.replace('["a"]', '["b"]'), "regions").digest == first[0]
 
 
 # -- parts ------------------------------------------------------------------------------------------------------------
@@ -249,7 +247,7 @@ DAMAGED = {
 @pytest.mark.parametrize("case", DAMAGED)
 def test_a_malformed_public_file_is_refused_in_one_sentence(tmp_path: Path, case: str) -> None:
     change, sentence = DAMAGED[case]
-    path = write_public(tmp_path / "x.parquet", files.nano_events(X[:20]), change)
+    path = files.write_public(tmp_path / "x.parquet", files.nano_events(X[:20]), change)
     with pytest.raises(SampleError, match=sentence) as caught:
         l1_parquet.read(path)
     assert str(path) in str(caught.value)

@@ -42,6 +42,9 @@ HEADROOM = 2.0
 FEW = 20_000
 """Events from which ranges of quantizers are taken where a network is more than a chain of dense layers."""
 
+MEASURED = 2048
+"""Events whose distance is measured at once: a distance correlation compares all pairs of them."""
+
 EVERY = 16
 """Every so many-th training event measures how good an epoch's quantized weights are."""
 
@@ -374,7 +377,14 @@ def measure(
 ) -> Callable[[], dict[str, float]]:
     """A measurement after an epoch: ``distance`` of the quantized network from the targets on some training events."""
     few, wanted = x[::EVERY], y[::EVERY]
-    return lambda: {"distance": float(distance(few, wanted, predict(few)))}
+
+    def distances() -> dict[str, float]:
+        said = predict(few)
+        parts = [slice(i, i + MEASURED) for i in range(0, len(few), MEASURED)]
+        each = [float(distance(few[part], wanted[part], said[part])) for part in parts]
+        return {"distance": float(np.average(each, weights=[len(few[part]) for part in parts]))}
+
+    return distances
 
 
 def _score(spec: Spec, sample: Sample) -> Callable[[Any, Any], Any]:

@@ -235,7 +235,7 @@ def student(
     net = _single(layers, x.shape[1], spec.seed + 2, angles(sample.features))
 
     def loss(noise: Any, xb: Any, yb: Any) -> Any:
-        return tf.reduce_mean((net(xb)[..., 0] - yb) ** 2)
+        return tf.reduce_mean((tf.reshape(net(xb), (-1,)) - yb) ** 2)
 
     epochs = spec.train.float_epochs
     phase = loop.Phase("student", "float student", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
@@ -275,7 +275,7 @@ def tagger(
     net = _single(layers, x.shape[1], spec.seed + 2, None)
 
     def loss(noise: Any, xb: Any, yb: Any, wb: Any) -> Any:
-        return tf.reduce_mean(wb * tf.nn.sigmoid_cross_entropy_with_logits(yb, net(xb)[..., 0]))
+        return tf.reduce_mean(wb * tf.nn.sigmoid_cross_entropy_with_logits(yb, tf.reshape(net(xb), (-1,))))
 
     # Batches of one size, so that the network is traced once; what doesn't fill one is left out.
     few = [a[: max(len(a) // MEASURED, 1) * MEASURED] for a in (_normal(held_out[0], norm), *held_out[1:])]

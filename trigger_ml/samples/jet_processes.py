@@ -13,8 +13,8 @@ _LIGHT = (
     "HardQCD:qqbar2gg = on",
     "HardQCD:qqbar2qqbarNew = on",
 )
-_GLUONS = ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on")
-_QUARKS = ("HardQCD:qq2qq = on", "HardQCD:qqbar2qqbarNew = on", "HardQCD:gg2qqbar = on")
+GLUONS = ("HardQCD:gg2gg = on", "HardQCD:qqbar2gg = on")
+QUARKS = ("HardQCD:qq2qq = on", "HardQCD:qqbar2qqbarNew = on", "HardQCD:gg2qqbar = on")
 _W = ("WeakDoubleBoson:ffbar2WW = on", "24:onMode = off", f"24:onIfAny = {_HADRONIC}")
 _Z = (
     "WeakDoubleBoson:ffbar2gmZgmZ = on",
@@ -73,7 +73,7 @@ SETS = {
     ),
     "jets_1tev": JetSet(
         Window((950.0, 1100.0), (800.0, 1300.0), 2.0, matched=False),
-        {"q": _QUARKS, "g": _GLUONS, "W": _W, "Z": _Z, "top": _TOP},
+        {"q": QUARKS, "g": GLUONS, "W": _W, "Z": _Z, "top": _TOP},
         {"q": 0.5, "g": 0.5},
     ),
 }

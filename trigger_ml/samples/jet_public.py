@@ -148,7 +148,7 @@ def _classes(flags: NDArray[np.float64], path: Path, first: int) -> NDArray[np.s
 
 def _top_tagging(file: Any, path: Path, part: int | None) -> Iterator[Block]:
     group = file["table"]
-    data = group["table"] if "table" in group else None
+    data = group.get("table")
     names = () if data is None else data.dtype.names or ()
     if data is None or "values_block_0" not in names or "values_block_1" not in names:
         raise SampleError(f"{path}: table is not a pandas table of numbers and labels: {ADVICE}")

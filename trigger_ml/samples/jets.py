@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["USES", "VARIANTS", "Settings", "default_path", "load", "make", "settings"]
 
-JETS = {"top_600": 30_000, "jets_1tev": 12_000}
+JETS = {"top_600": 26_000, "jets_1tev": 12_000}
 """Jets of each class in the committed sets."""
 
 SEED = 1

@@ -45,10 +45,11 @@ def load(variant: str, path: Path | None = None) -> Sample:
     signals = {name: _split(process, f"signals/{name}", said, contents) for name, process in said.signals.items()}
     arrays = {f"background/{part}": getattr(background, part) for part in PARTS}
     arrays |= {f"signals/{name}/{part}": getattr(split, part) for name, split in signals.items() for part in PARTS}
+    said_too = {"pileup": said.pileup, "gives_rates": said.gives_rates, "notes": said.notes}
     return Sample(
         name="l1_files",
         variant=variant,
-        digest=artifact.digest_arrays(arrays),
+        digest=artifact.digest_json({**said_too, "events": artifact.digest_arrays(arrays)}),
         features=contents.features,
         input_format=contents.input_format,
         background=background,

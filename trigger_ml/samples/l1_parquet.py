@@ -9,7 +9,9 @@ readout. MET is a list of one. A muon's pT counts from 1, so 1 is subtracted; al
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ COLUMNS = {
 }
 """Columns of pT, eta and phi by kind of object; MET has no eta."""
 
+NAMES = tuple(name for columns in COLUMNS.values() for name in columns if name)
+"""All of them."""
+
 BLOCK = 32_768
 """Events decoded at a time."""
 
@@ -39,32 +44,64 @@ def read(path: Path, stop: int | None = None) -> NDArray[np.int16]:
         SampleError: it is missing, damaged, of another layout, without events, or holds impossible objects.
         ToolMissing: pyarrow is not installed.
     """
-    blocks, have = [], 0
-    for batch in _batches(path):
-        part = batch if stop is None else batch.slice(0, stop - have)
-        blocks.append(_events(part, path, have))
-        have += len(blocks[-1])
-        if have == stop:
-            break
-    if have == 0:
+    edges = look(path)
+    end = edges[-1] if stop is None else min(stop, edges[-1])
+    if end == 0:
         raise SampleError(f"{path} holds no event: {ADVICE}")
-    return np.concatenate(blocks)
+    return np.concatenate([x for x, _ in blocks(path, 0, end)])
 
 
-def _batches(path: Path) -> Iterator[Any]:
+def look(path: Path, others: Sequence[str] = ()) -> list[int]:
+    """Event numbers, from 0 to the last, at which a row group begins; the layout is checked, not the events.
+
+    Raises:
+        SampleError: it is missing, damaged, or has another layout; or a column of ``others`` is missing.
+        ToolMissing: pyarrow is not installed.
+    """
+    with _opened(path) as file:
+        known = {field.name: field.type for field in file.schema_arrow}
+        for name in (*NAMES, *others):
+            if name not in known:
+                raise SampleError(f"{path} has no column {name}: give a file of CMS's public Level-1 data")
+            if name in NAMES and not _integers(known[name]):
+                raise SampleError(f"{path}: column {name} is {known[name]}, not lists of integers: {ADVICE}")
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+    return [0, *accumulate(size for size in sizes if size)]
+
+
+def blocks(
+    path: Path, start: int, stop: int, others: Sequence[str] = ()
+) -> Iterator[tuple[NDArray[np.int16], dict[str, NDArray[Any]]]]:
+    """Events ``start`` to ``stop`` as hardware integers, with other columns; never a whole row group at once.
+
+    Raises:
+        SampleError: the file is damaged, or holds impossible objects.
+    """
+    with _opened(path) as file:
+        ends = list(accumulate(file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)))
+        begins = [0, *ends[:-1]]
+        groups = [i for i, end in enumerate(ends) if start < end and begins[i] < stop]
+        here = begins[groups[0]] if groups else start
+        for batch in file.iter_batches(BLOCK, row_groups=groups, columns=[*NAMES, *others], use_threads=False):
+            a, b = max(start - here, 0), min(stop - here, batch.num_rows)
+            if a < b:
+                part = batch.slice(a, b - a)
+                rest = {name: part.column(name).to_numpy(zero_copy_only=False) for name in others}
+                yield _events(part, path, here + a), rest
+            here += batch.num_rows
+    if here < stop:
+        raise SampleError(f"{path} ended at event {here} of {stop}: {ADVICE}")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     arrow, parquet = tools.package("pyarrow"), tools.package("pyarrow.parquet")
-    wanted = [name for columns in COLUMNS.values() for name in columns if name]
     if not path.is_file():
         raise SampleError(f"{path} is missing: download it, or correct the path")
+    options = {"page_checksum_verification": True, "pre_buffer": False, "memory_map": False, "buffer_size": 1 << 20}
     try:
-        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
-            known = {field.name: field.type for field in file.schema_arrow}
-            for name in wanted:
-                if name not in known:
-                    raise SampleError(f"{path} has no column {name}: give a file of CMS's public Level-1 data")
-                if not _integers(known[name]):
-                    raise SampleError(f"{path}: column {name} is {known[name]}, not lists of integers: {ADVICE}")
-            yield from file.iter_batches(BLOCK, columns=wanted, use_threads=False)
+        with parquet.ParquetFile(path, **options) as file:
+            yield file
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SampleError(f"{path} is not a whole Parquet file ({reason[:120].rstrip('.:')}): {ADVICE}") from None

@@ -20,14 +20,14 @@ PILEUP = 20.0
 BACKGROUND_SEED = 2
 """Another than that of the samples, so that a network trained on one has seen nothing of a background for rates."""
 
-POOL_SHARE, POOL_MAX = 0.15, 600_000
-"""Soft collisions in the pool of a background for rates, for each of its events; and a limit, for the memory of a
-worker: 300,000 take 1.8 GB while they are put together."""
+POOL_SHARE, POOL_MIN, POOL_MAX = 0.15, 20_000, 600_000
+"""Soft collisions in the pool of a background for rates, for each of its events; at least, for the share of hard
+collisions is measured while they are made (20,000: to 6 %); at most, for the memory of a worker (300,000: 1.8 GB)."""
 
 
 def background(variant: str, events: int, seed: int = BACKGROUND_SEED, pileup: float = PILEUP) -> Settings:
     """How a background for rates is made: no parts, no signals, drawn from the whole pool."""
-    pool = min(max(round(events * POOL_SHARE), 10), POOL_MAX)
+    pool = min(max(round(events * POOL_SHARE), POOL_MIN), POOL_MAX)
     return Settings(variant, events, 0, pool, pileup, seed)
 
 

@@ -15,7 +15,7 @@ from tests.emulate import files
 from trigger_ml.emulate import readers
 from trigger_ml.emulate.events import Source, Wanted
 from trigger_ml.errors import SampleError
-from trigger_ml.samples import adc2021, l1_objects
+from trigger_ml.samples import adc2021, cicada, l1_objects
 from trigger_ml.samples.features import KINDS, encode
 
 pytestmark = pytest.mark.needs_emulate
@@ -40,6 +40,8 @@ def write(kind: str, path: Path) -> Path:
         return files.write_hdf5(path, {"a/x": X[:800].astype(">i4"), "b": X[800:].astype(np.int64)}, chunks=(100, 57))
     if kind == "nano":
         return files.write_nano(path, files.branches(files.nano_events(X)), basket=300)
+    if kind == "public":
+        return files.write_public(path, files.nano_events(X), group=400)
     if kind == "lists":
         return files.write_parquet(path, {"x": files.lists(X)}, row_group_size=400)
     if kind == "columns":
@@ -50,9 +52,8 @@ def write(kind: str, path: Path) -> Path:
     return path
 
 
-KINDS_OF_FILE = {"objects": "l1_objects", "plain": "hdf5", "nano": "l1_nano", "adc": "adc2021"} | dict.fromkeys(
-    ("lists", "columns"), "parquet"
-)
+KINDS_OF_FILE = {"objects": "l1_objects", "plain": "hdf5", "nano": "l1_nano", "adc": "adc2021", "public": "l1_parquet"}
+KINDS_OF_FILE |= dict.fromkeys(("lists", "columns"), "parquet")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,7 @@ def test_small_pieces_change_nothing(written: dict[str, Path], monkeypatch: pyte
     monkeypatch.setattr("trigger_ml.emulate.readers.l1_nano.BLOCK", 77)
     monkeypatch.setattr("trigger_ml.emulate.readers.parquet.BLOCK", 77)
     monkeypatch.setattr("trigger_ml.emulate.readers.adc2021.BLOCK", 77)
+    monkeypatch.setattr("trigger_ml.samples.l1_parquet.BLOCK", 77)
     for kind, path in written.items():
         assert np.array_equal(all_of(survey(path), 200, 420), expected(kind)[200:420])
 
@@ -126,7 +128,7 @@ def test_a_model_of_another_width(tmp_path: Path, written: dict[str, Path]) -> N
     assert np.array_equal(all_of(survey(files.write_hdf5(tmp_path / "a", {"y": y}), elements=3)), y)
     columns = {f"c{i}": y[:, i] for i in range(3)} | {"event": np.arange(20)}
     assert np.array_equal(all_of(survey(files.write_parquet(tmp_path / "b", columns), elements=3)), y)
-    for kind in ("objects", "nano", "adc"):
+    for kind in ("objects", "nano", "adc", "public"):
         with pytest.raises(SampleError, match="the model reads 3"):
             survey(written[kind], elements=3)
 
@@ -135,6 +137,9 @@ def test_names_of_events_are_carried(written: dict[str, Path], tmp_path: Path) -
     source = survey(written["nano"])
     ids = [block.ids for block in readers.find("l1_nano").read(source, 500, 510)]
     assert np.array_equal(np.concatenate([i["event"] for i in ids]), np.arange(500, 510) + 2**40)
+    assert np.array_equal(np.concatenate([i["luminosityBlock"] for i in ids]), np.arange(500, 510) // 7)
+    assert {k: v.dtype for k, v in ids[0].items()} == {"run": "u4", "luminosityBlock": "u4", "event": "u8"}
+    ids = [block.ids for block in readers.find("l1_parquet").read(survey(written["public"]), 500, 510)]
     assert np.array_equal(np.concatenate([i["luminosityBlock"] for i in ids]), np.arange(500, 510) // 7)
     assert {k: v.dtype for k, v in ids[0].items()} == {"run": "u4", "luminosityBlock": "u4", "event": "u8"}
     columns = {"x": files.lists(X), "run": np.ones(1300, int), "luminosityBlock": np.ones(1300, int)}
@@ -274,3 +279,26 @@ def test_a_file_without_events_is_one(tmp_path: Path) -> None:
     )
     assert survey(empty).events == 0
     assert survey(files.write_parquet(tmp_path / "c", {"x": files.lists(X)[:0]})).events == 0
+
+
+def test_regions_of_cicada(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(5).integers(0, 1024, (300, 252))
+    cicada.write(tmp_path / "a", x)
+    source = survey(tmp_path / "a", elements=252)
+    monkeypatch.setattr("trigger_ml.emulate.readers.cicada.BLOCK", 77)
+    assert (source.reader, source.parts) == ("cicada", (("CaloRegions", 300),))
+    assert np.array_equal(all_of(source), x)
+    assert np.array_equal(all_of(source, 50, 220), x[50:220])
+    assert np.array_equal(all_of(survey(tmp_path / "a", "CaloRegions", 252)), x)
+    with pytest.raises(SampleError, match="the model reads 57"):
+        survey(tmp_path / "a")
+    with pytest.raises(SampleError, match="leave --dataset out"):
+        survey(tmp_path / "a", "x", 252)
+
+
+def test_public_data_has_one_part_and_names_of_its_events(tmp_path: Path, written: dict[str, Path]) -> None:
+    with pytest.raises(SampleError, match="leave --dataset out"):
+        survey(written["public"], "jets_jetIEt")
+    files.write_public(tmp_path / "a", files.nano_events(X[:20]), lambda made: made.pop("lumi"))
+    with pytest.raises(SampleError, match="has no column lumi"):
+        survey(tmp_path / "a")

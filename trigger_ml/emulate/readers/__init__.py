@@ -9,6 +9,8 @@ from typing import cast
 from trigger_ml.emulate.events import Reader, Source, Wanted
 from trigger_ml.errors import SampleError
 from trigger_ml.samples import layout
+from trigger_ml.samples.cicada import KEY as CICADA
+from trigger_ml.samples.l1_parquet import NAMES as PUBLIC
 
 HDF5, ROOT, PARQUET = b"\x89HDF\r\n\x1a\n", b"root", b"PAR1"
 """How files begin."""
@@ -42,7 +44,7 @@ def _kind(path: Path) -> str:
     if head.startswith(ROOT):
         return "l1_nano"
     if head.startswith(PARQUET):
-        return "parquet"
+        return _parquet_kind(path)
     what = "is empty" if not head else "begins like no HDF5, ROOT or Parquet file"
     raise SampleError(f"{path} {what}: give a file of events")
 
@@ -53,4 +55,12 @@ def _hdf5_kind(path: Path) -> str:
     with opened(path) as file:
         if file.attrs.get("layout") == layout.LAYOUT:
             return "l1_objects"
+        if CICADA in file:
+            return "cicada"
         return "adc2021" if "Particles" in file else "hdf5"
+
+
+def _parquet_kind(path: Path) -> str:
+    from trigger_ml.emulate.readers import parquet
+
+    return "l1_parquet" if set(PUBLIC) <= set(parquet.columns(path)) else "parquet"

@@ -63,6 +63,16 @@ def read(source: Source, start: int, stop: int) -> Iterator[Block]:
         raise SampleError(f"{path} ended at event {here} of {stop}: {ADVICE}")
 
 
+def columns(path: Path) -> list[str]:
+    """Names of the columns of a file.
+
+    Raises:
+        SampleError: the file is truncated or damaged.
+    """
+    with _opened(path) as file:
+        return list(file.schema_arrow.names)
+
+
 def _columns(schema: Any, path: Path, wanted: Wanted) -> tuple[str, ...]:
     """One name, of a column of lists, or as many as the model has inputs."""
     types = {field.name: field.type for field in schema}

@@ -1,0 +1,116 @@
+"""The tables of all models: what each costs, and what it does to each signal, quantized and float."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trigger_ml.physics.intervals import Estimate
+from trigger_ml.physics.tagging import rejection
+from trigger_ml.report import labels
+from trigger_ml.spec import Spec
+
+Report = Mapping[str, Any]
+Row = Mapping[str, Any]
+SIDES = ("quantized", "float")
+COSTS = ("ebops", "lut", "ff", "dsp", "latency_cycles", "initiation_interval")
+
+
+def row(report: Report, spec: Spec) -> dict[str, Any]:
+    """What ``models.json`` holds of one model.
+
+    Args:
+        report: its ``report.json``.
+        spec: its spec.
+    """
+    physics, layers = report["physics"], report["graph"]["layers"]
+    at = physics["working_point"]
+    ranges = [layer["weight_bits"] for layer in layers if layer.get("weight_bits")]
+    signals = physics["signals"]
+    return {
+        "model": report["model"],
+        "family": spec.model.family,
+        "score": spec.model.score,
+        "digest": report["graph"]["digest"],
+        "bits": f"{min(b['low'] for b in ranges)} to {max(b['high'] for b in ranges)}" if ranges else "",
+        "quantities": {q["name"]: q["value"] for q in report["quantities"]},
+        "sample": physics["sample"]["name"],
+        "working_point": at,
+        "auc": {n: {side: s[side]["auc"] for side in SIDES if side in s} for n, s in signals.items()},
+        "tpr": {n: {side: s[side]["tpr"][at] for side in SIDES if side in s} for n, s in signals.items()},
+        "tagging": {n: {side: s[side].get("tagging") for side in SIDES if side in s} for n, s in signals.items()},
+        "counter": {
+            "label": physics["baselines"][0]["label"],
+            "auc": {n: m["auc"] for n, m in physics["baselines"][0]["signals"].items()},
+        }
+        if physics["baselines"]
+        else None,
+        "agreement": {a["engine"]: [a["events"], a["mismatches"]] for a in report["agreement"]},
+        "events": sum(a["events"] for a in report["agreement"]),
+        "mismatches": sum(a["mismatches"] for a in report["agreement"]),
+    }
+
+
+def costs(rows: Sequence[Row]) -> str:
+    """One row a model: sample, score, bits, cost, and events that differ in any engine."""
+    heads = ["model", "family, score", "sample", "weight bits", "EBOPs", "LUT", "FF", "DSP", "cycles", "II"]
+    lines = _header([*heads, "events that differ"])
+    for r in rows:
+        found = (f"{r['quantities'][n]:,}" for n in COSTS)
+        cells = [f"`{r['model']}`", f"{r['family']}, {r['score']}", r["sample"].replace("/", " / "), r["bits"], *found]
+        lines.append(_line([*cells, f"{r['mismatches']} of {r['events']:,}"]))
+    return "\n".join(lines) + "\n"
+
+
+def physics(rows: Sequence[Row]) -> str:
+    """For each set of signals a table of AUC and efficiency, and for taggers accuracy and rejection; 68 % errors."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
+    for r in rows:
+        groups.setdefault((r["working_point"], tuple(r["auc"])), []).append(r)
+    parts = []
+    for (point, signals), members in groups.items():
+        samples = ", ".join(dict.fromkeys(m["sample"] for m in members))
+        parts.append(f"### {samples}\n\n{_group(point, signals, members)}")
+    return "\n".join(parts)
+
+
+def _group(point: str, signals: Sequence[str], rows: Sequence[Row]) -> str:
+    tagging = all(r["tagging"][s]["quantized"] for r in rows for s in signals)
+    heads = ["model", "signal", "AUC, quantized", "AUC, float"]
+    heads += [f"efficiency at {labels.point(point)}, quantized, %", "float, %"]
+    heads += ["accuracy, quantized, %", "float, %", "1/εB at εS 0.3, quantized", "float"] if tagging else []
+    lines = _header(heads)
+    for r in rows:
+        for signal in signals:
+            cells = [f"`{r['model']}`", labels.process(signal)]
+            cells += _sides(r["auc"][signal]) + _sides(r["tpr"][signal], 100)
+            if tagging:
+                found = r["tagging"][signal]
+                cells += _sides({side: t["accuracy"] for side, t in found.items()}, 100)
+                cells += [_rejection(found[side]["background"]["0.3"]) if side in found else "" for side in SIDES]
+            lines.append(_line(cells))
+    for label, auc in {r["counter"]["label"]: r["counter"]["auc"] for r in rows if r["counter"]}.items():
+        for signal in signals:
+            lines.append(_line([label, labels.process(signal), _error(auc[signal]), *[""] * (len(heads) - 3)]))
+    return "\n".join(lines) + "\n"
+
+
+def _header(heads: Sequence[str]) -> list[str]:
+    return [_line(heads), "|---" * len(heads) + "|"]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sides(found: Mapping[str, Any], scale: float = 1) -> list[str]:
+    return [_error(found[side], scale) if side in found else "" for side in SIDES]
+
+
+def _error(estimate: Mapping[str, float], scale: float = 1) -> str:
+    return labels.measured(Estimate(estimate["value"], estimate["low"], estimate["high"]), scale)
+
+
+def _rejection(background: Mapping[str, float]) -> str:
+    e = rejection(Estimate(background["value"], background["low"], background["high"]))
+    return labels.measured(e) if background["low"] > 0 else f"> {labels.number(round(e.low))}"
