@@ -18,7 +18,7 @@ from trigger_ml.emulate import zero_bias
 from trigger_ml.emulate.events import Wanted
 from trigger_ml.errors import ArtifactError, SampleError, SpecError, ToolMissing
 from trigger_ml.fixed import Fixed
-from trigger_ml.ir import io
+from trigger_ml.ir import io, ops
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import with_decision
@@ -287,3 +287,39 @@ def test_regions_of_the_calorimeter_are_counted_too(tmp_path, interpreted, monke
     assert at["firmware"].point.events == (x.sum(axis=1) >= 760).sum()
     assert found.file.sources == 334
     assert [s.rate_khz.value for s in found.shifts] == [0]
+
+
+def two_scores():
+    """The lesser of two sums: of all momenta but those of jets, and of jets."""
+    b = Builder()
+    x = b.input((57,), Fixed(True, 13, 0), "x")
+    negative = []
+    for name, columns in (("first", range(0, 27, 3)), ("second", range(27, 57, 3))):
+        w = np.zeros((57, 1), np.int64)
+        w[list(columns)] = 1
+        node = b.requant(b.affine(x, w, [0], 0), Fixed(False, 12, 0), "RND", "SAT", f"{name}_tail")
+        negative.append(b.affine(node, [[-1]], [0], 0))
+    return with_decision(b.graph(b.affine(b.add(ops.Max(), *negative), [[-1]], [0], 0, "score")), 60)
+
+
+def test_two_scores_predict_their_background(tmp_path, interpreted, monkeypatch):
+    folder = test_pipeline.model(tmp_path / "m")
+    io.save(two_scores(), folder)
+    text = (folder / "spec.toml").read_text()
+    (folder / "spec.toml").write_text(text.replace('"mlp"', '"double"').replace('"distilled"', '"pair"'))
+
+    def parts(weights, x, spec):
+        return np.stack([x[:, 0:27:3].sum(axis=1), x[:, 27::3].sum(axis=1)], 1).astype(float)
+
+    monkeypatch.setattr("trigger_ml.families.double.parts", parts)
+    write(tmp_path / "zb.h5")
+    pipeline.convert(folder, test_pipeline.quiet(), tmp_path / "out")
+    found = rate_table.read(run(tmp_path, rates.Asked(tmp_path / "zb.h5", rates_khz=(3_000.0,))))
+    first, second = parts(None, files.events(EVENTS, 1).astype(int), None).T
+    for p in found.points:
+        a, b = first >= p.point.threshold, second >= p.point.threshold
+        assert found.pair.points[p.point.name].counts == tuple(int(v.sum()) for v in (a & b, a & ~b, ~a & b, ~a & ~b))
+        assert found.pair.points[p.point.name].counts[0] == p.point.events
+    assert {s.tpr[name].value for s in found.shifts for name in s.tpr} == {0}
+    assert all(s.ratio is None or s.ratio.value == 1 for s in found.pair.scan)
+    assert found.pair.correlation.unbiased.low < 0.05

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from trigger_ml.physics.rate_table import Elsewhere, OnMenu, RateTable
+    from trigger_ml.physics.rate_table import Elsewhere, OnMenu, Pair, RateTable
 
 
 def show(table: RateTable, console: Console) -> None:
@@ -25,6 +25,7 @@ def show(table: RateTable, console: Console) -> None:
     parts = [_points(table), _efficiencies(table)]
     parts += [_shifts(table)] if table.shifts else []
     parts += [_menu(table.menu)] if table.menu is not None else []
+    parts += [_pair(table.pair)] if table.pair is not None else []
     for part in (*parts, *(_elsewhere(there, table) for there in table.elsewhere)):
         console.print()
         console.print(part)
@@ -83,6 +84,21 @@ def _menu(menu: OnMenu) -> Table:
         made.add_row(s.name, f"{s.prescale:,}", *cells)
     made.add_row("all", "", labels.measured(menu.rates.menu.khz), "", "")
     made.caption = "pure: no other seed keeps the event; added: no seed above keeps it"
+    return made
+
+
+def _pair(pair: Pair) -> Table:
+    found = pair.correlation
+    title = f"Two scores: dCor² {labels.measured(found.unbiased)} on {found.events:,} events"
+    made = _table(title, "both above", "A", "B", "C", "D", "A predicted", "closure")
+    rows = [(labels.point(name), e) for name, e in pair.points.items()]
+    rows += [
+        (f"share {s.target:g}{kind}", e) for s in pair.scan for kind, e in ((", float", s.floating), ("", s.quantized))
+    ]
+    for label, e in rows:
+        estimates = ("" if v is None else labels.measured(v) for v in (e.predicted, e.closure))
+        made.add_row(label, *(f"{n:,}" for n in e.counts), *estimates)
+    made.caption = "closure: A D / (B C), 1 for independent scores"
     return made
 
 
