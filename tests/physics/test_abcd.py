@@ -13,7 +13,7 @@ from trigger_ml.physics.roc import Background, allowed
 pytest.importorskip("scipy", reason="intervals need scipy")
 
 PAIRS = st.integers(1, 60).flatmap(
-    lambda n: st.tuples(*(arrays(np.int64, n, elements=st.integers(-6, 6)) for _ in range(2)))
+    lambda n: st.tuples(*(arrays(np.int64, n, elements=st.integers(-6, 6) | st.integers(-500, 500)) for _ in range(2)))
 )
 
 
@@ -67,6 +67,17 @@ def test_independent_scores_close():
     for seed in range(200):
         closure = abcd(*independent(4_000, seed), (1.0, 1.5)).closure
         pulls.append(np.log(closure.value) / np.log(closure.high / closure.value))
+    assert abs(np.mean(pulls)) < 4 / np.sqrt(200)
+    assert np.std(pulls) == pytest.approx(1, abs=0.2)
+
+
+def test_independent_scores_close_on_the_diagonal():
+    """Choosing the thresholds by the events in A neither pulls the closure nor changes its width."""
+    pulls = [
+        np.log(e.closure.value) / np.log(e.closure.high / e.closure.value)
+        for seed in range(200)
+        for e in scan(*independent(4_000, seed), targets=(1e-2,))
+    ]
     assert abs(np.mean(pulls)) < 4 / np.sqrt(200)
     assert np.std(pulls) == pytest.approx(1, abs=0.2)
 

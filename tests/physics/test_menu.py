@@ -83,6 +83,13 @@ def test_a_correlation_is_some_pair_that_does_it_all(seeds, low, high, deta, dph
         assert fired == expected
 
 
+def test_an_object_is_no_pair_with_itself():
+    x = np.zeros((2, 57), np.int16)
+    x[:, COLUMN["jet0_pt"]] = 9
+    x[1, COLUMN["jet1_pt"]] = 9
+    assert fires('require = [{ object = "jet", pt = [5, 5] }]\ncorrelation = { deta_max = 3 }', x) == [False, True]
+
+
 @given(ROWS, st.integers(1, 25), st.integers(1, 6), st.integers(0, 4))
 def test_ht_sums_the_jets_that_count(seeds, threshold, jet_pt, eta_max):
     x = events(seeds)
