@@ -17,8 +17,9 @@ from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
-from trigger_ml.physics import rate_table
+from trigger_ml.physics import precision, rate_table
 from trigger_ml.physics.evaluate import ByProcess, evaluate
+from trigger_ml.physics.precision import PrecisionScan
 from trigger_ml.physics.rate_table import RateTable
 from trigger_ml.physics.result import PhysicsResult
 from trigger_ml.report.data import Agreement, BudgetLine, ReportData, Skipped
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 COST = "cost.json"
 RATES = "rates.json"
+SCAN = "scan.json"
 PARTS = ("validation", "test")
 UNITS = {"latency_ns": "ns"}
 
@@ -97,6 +99,7 @@ def collect(ws: Workspace) -> ReportData:
         skipped=tuple(skipped),
         failures=_failures(physics, ws.spec.physics.rank_correlation),
         rates=rates,
+        scan=_scan(ws),
     )
 
 
@@ -141,6 +144,12 @@ def _physics(ws: Workspace, graph: Graph) -> tuple[PhysicsResult | None, str]:
         threshold=int(graph.meta["threshold"]),
     )
     return made, ""
+
+
+def _scan(ws: Workspace) -> PrecisionScan | None:
+    """What `trigger-ml scan` left, if anything."""
+    path = ws.folder / SCAN
+    return precision.read(artifact.read_json(path)) if path.exists() else None
 
 
 def _rates(ws: Workspace, graph: Graph) -> tuple[RateTable | None, str]:

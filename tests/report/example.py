@@ -9,7 +9,7 @@ from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
 from trigger_ml.ir.build import Builder
-from trigger_ml.physics import rate_points, rate_table
+from trigger_ml.physics import precision, rate_points, rate_table
 from trigger_ml.physics.evaluate import evaluate
 from trigger_ml.physics.menu_rates import Fired, menu_rates
 from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, RateTable
@@ -101,6 +101,16 @@ def rates(background=20_000, signal=2_000, targets=(10.0, 300.0)):
             ),
         ),
     )
+
+
+def scan():
+    """Two widths by two methods, the model's own, and float."""
+
+    def found(value, **named):
+        return {"auc": {"A_to_4l": {"value": value, "low": value - 0.002, "high": value + 0.002}}, **named}
+
+    points = [found(0.7 + 0.02 * n, ebops=900 * n, method=m, bits=n) for m in ("ptq", "qat") for n in (4, 8)]
+    return precision.read({"points": points, "own": found(0.93, ebops=2500), "float": found(0.94)})
 
 
 def report(background=20_000, signal=2_000, physics=PHYSICS, **changes):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.example import rates, report
+from tests.report.example import rates, report, scan
 from trigger_ml.artifact import read_json
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
@@ -71,6 +71,14 @@ def data():
 @pytest.fixture(scope="module")
 def page(data):
     return render(data)
+
+
+def test_a_scan_of_precisions_has_a_section(data, page):
+    scanned = render(replace(data, scan=scan()))
+    assert "<h2>Precision</h2>" in scanned
+    assert "8 bits, trained at the width" in scanned
+    assert scanned.count("<figure") == page.count("<figure") + 2
+    assert "<h2>Precision</h2>" not in page
 
 
 def test_rates_on_many_events_have_a_section(data, page):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.physics.precision import PrecisionScan
 from trigger_ml.physics.rate_table import RateTable
 from trigger_ml.physics.result import PhysicsResult
 
@@ -124,6 +125,7 @@ class ReportData:
         skipped: checks that were not made.
         failures: further sentences that make the verdict FAIL.
         rates: what `trigger-ml rates` counted on a larger file; None where it was not run on this graph.
+        scan: what `trigger-ml scan` found; None where it was not run.
     """
 
     model: str
@@ -137,6 +139,7 @@ class ReportData:
     skipped: tuple[Skipped, ...] = ()
     failures: tuple[str, ...] = ()
     rates: RateTable | None = None
+    scan: PrecisionScan | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:

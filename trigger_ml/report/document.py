@@ -34,6 +34,7 @@ def document(data: ReportData) -> Json:
         "physics": None if data.physics is None else _physics(data.physics),
         "physics_left_out": data.no_physics,
         "rates": None if data.rates is None else _lists(asdict(data.rates)),
+        "scan": None if data.scan is None else _lists(asdict(data.scan)),
         "graph": _graph(data.graph),
         "provenance": dict(data.provenance),
     }

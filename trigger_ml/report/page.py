@@ -11,6 +11,7 @@ from typing import Any
 from trigger_ml.errors import ToolMissing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
+from trigger_ml.physics.precision import METHODS
 from trigger_ml.physics.result import PhysicsResult, ScoreResult
 from trigger_ml.physics.roc import Point
 from trigger_ml.physics.tagging import rejection
@@ -20,6 +21,7 @@ from trigger_ml.report.document import FAST_SIMULATION
 from trigger_ml.report.drawing import draw, shape, span
 from trigger_ml.report.plots import figures
 from trigger_ml.report.rate_plots import rate_figures
+from trigger_ml.report.scan_plots import scan_figures
 
 MEANING = {
     "exact": "counted from the graph or the netlist",
@@ -83,8 +85,15 @@ def _context(data: ReportData) -> dict[str, Any]:
         "figures": () if data.physics is None else figures(data.physics),
         "simulation": FAST_SIMULATION,
         "rates": data.rates,
+        "scan": data.scan,
+        "methods": METHODS,
+        "scan_figures": () if data.scan is None else scan_figures(data.scan, _sample(data)),
         "rate_figures": () if data.rates is None else rate_figures(data.rates),
     }
+
+
+def _sample(data: ReportData) -> str:
+    return "" if data.physics is None else data.physics.sample
 
 
 def _tiles(data: ReportData) -> list[dict[str, Any]]:
