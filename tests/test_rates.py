@@ -25,6 +25,7 @@ from trigger_ml.passes.decision import with_decision
 from trigger_ml.physics import menu, rate_table
 from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.samples import l1_objects
+from trigger_ml.samples.contents import REGIONS
 from trigger_ml.samples.dataset import Split
 from trigger_ml.samples.features import FEATURES
 from trigger_ml.samples.layout import leading_muon
@@ -180,7 +181,7 @@ def test_the_report_shows_it_until_the_graph_changes(folder, interpreted):
 def test_sources_are_those_of_the_sample(tmp_path):
     """The committed sample, read block by block, has the sources that ``load`` gives it."""
     path = l1_objects.default_path("zero_bias")
-    found = zero_bias.survey(path, "l1_objects", Wanted(57))
+    found = zero_bias.survey(path, FEATURES, Wanted(57))
     assert found.dataset == "background/test"
     muons = np.concatenate([leading_muon(x) for x in zero_bias.blocks(found, found.background)])
     assert np.array_equal(zero_bias.sources(found, muons), l1_objects.load("zero_bias").source)
@@ -191,7 +192,10 @@ def test_sources_are_those_of_the_sample(tmp_path):
     ("changes", "sentence"),
     [
         ({"variant": "adc2021_like"}, "holds the variant adc2021_like, which gives no rate in kHz: give"),
-        ({"layout": "trigger_ml.calo_regions"}, "has the layout trigger_ml.calo_regions, the run reads trigger_ml.l1_"),
+        (
+            {"layout": "trigger_ml.calo_regions"},
+            "the layout trigger_ml.calo_regions, whose events aren't of the run's kind",
+        ),
         ({"dataset": "train"}, "has no dataset background/all or background/test"),
         ({"count": 0}, "background/all is empty"),
     ],
@@ -253,10 +257,9 @@ def test_the_command(folder, interpreted, capsys):
     assert "--rates 'ten' are no numbers: give them like 1,10,100" in capsys.readouterr().err
 
 
-def test_a_menu_only_reads_its_objects(folder):
-    text = (folder / "m" / "spec.toml").read_text()
-    (folder / "m" / "spec.toml").write_text(text + '[sample]\nname = "calo_regions"\n')
-    with pytest.raises(SpecError, match="a menu reads l1_objects, small reads calo_regions: leave --menu out"):
+def test_a_menu_only_reads_its_objects(folder, monkeypatch):
+    monkeypatch.setattr("trigger_ml.workspace.Workspace.sample", sample(4000, 800))
+    with pytest.raises(SpecError, match="a menu reads Level-1 objects, small reads l1_objects: leave --menu out"):
         run(folder, asked(folder))
 
 
@@ -275,10 +278,11 @@ def test_regions_of_the_calorimeter_are_counted_too(tmp_path, interpreted, monke
     graph = with_decision(b.graph(b.requant(whole, Fixed(False, 16, 0), "RND", "SAT", "score")), 760)
     folder = test_pipeline.model(tmp_path / "m")
     io.save(graph, folder)
-    (folder / "spec.toml").write_text((folder / "spec.toml").read_text() + '[sample]\nname = "calo_regions"\n')
     kept = sample(4000, 800)
     parts = {name: Split(x[:9], x[:9], x[100 * i : 100 * i + 100]) for i, name in enumerate(kept.signals)}
-    monkeypatch.setattr("trigger_ml.workspace.Workspace.sample", replace(kept, signals=parts))
+    monkeypatch.setattr(
+        "trigger_ml.workspace.Workspace.sample", replace(kept, signals=parts, features=REGIONS.features)
+    )
     monkeypatch.setattr("trigger_ml.families.mlp.float_score", lambda weights, x, spec: x.sum(axis=1).astype(float))
     write(tmp_path / "zb.h5", 1_000, layout="trigger_ml.calo_regions", x=x)
     pipeline.convert(folder, test_pipeline.quiet(), tmp_path / "out")

@@ -32,6 +32,7 @@ from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.physics.menu_rates import Fired, menu_rates
 from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, Pair, RateTable, Shift, WorkingPoint
 from trigger_ml.physics.rates import crossings_khz
+from trigger_ml.samples.features import FEATURES
 from trigger_ml.samples.layout import leading_muon
 from trigger_ml.workspace import Workspace, as_json, code, open_run
 
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 FILE = "rates.json"
 RATES = (1.0, 10.0, 100.0)
 """Target rates in kHz."""
-
-MENU_SAMPLE = "l1_objects"
-"""The only sample whose events a menu reads."""
 
 DOUBLE = "double"
 """The family whose score is the lesser of two."""
@@ -144,8 +142,8 @@ def _check(ws: Workspace, graph: Graph, asked: Asked) -> None:
         raise SpecError(f"{ws.spec.name} reads no events of a sample: rates need a score of such events")
     if bounds(graph)[graph.outputs[0]].shape != (1,):
         raise SpecError(f"{ws.spec.name} does not give one score: there is nothing to set a threshold on")
-    if asked.menu is not None and ws.spec.sample.name != MENU_SAMPLE:
-        raise SpecError(f"a menu reads {MENU_SAMPLE}, {ws.spec.name} reads {ws.spec.sample.name}: leave --menu out")
+    if asked.menu is not None and not _of_objects(ws.sample):
+        raise SpecError(f"a menu reads Level-1 objects, {ws.spec.name} reads {ws.spec.sample.name}: leave --menu out")
     most = crossings_khz(ws.spec.physics.bunches)
     wrong = next((khz for khz in asked.rates_khz if not 0 < khz < most), None)
     if wrong is not None or not asked.rates_khz:
@@ -154,8 +152,12 @@ def _check(ws: Workspace, graph: Graph, asked: Asked) -> None:
         raise SpecError("a target rate is given twice: give each once")
 
 
+def _of_objects(sample: Sample) -> bool:
+    return tuple(sample.features) == FEATURES
+
+
 def _survey(ws: Workspace, path: Path, elements: int, dataset: str | None) -> ZeroBias:
-    return zero_bias.survey(path, ws.spec.sample.name, Wanted(elements, dataset))
+    return zero_bias.survey(path, ws.sample.features, Wanted(elements, dataset))
 
 
 # -- the work ---------------------------------------------------------------------------------------------------------
@@ -282,7 +284,7 @@ def _scored(run: _Run, x: NDArray[Any]) -> _Scored:
         found[run.graph.outputs[0]][:, 0],
         None if run.twin is None else run.twin(x),
         np.concatenate([np.zeros((len(x), 0), np.int64), *(found[name] for name in run.pair)], axis=1),
-        leading_muon(x) if run.ws.spec.sample.name == MENU_SAMPLE else None,
+        leading_muon(x) if _of_objects(run.sample) else None,
         where,
         fired[where],
     )

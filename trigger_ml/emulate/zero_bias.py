@@ -7,7 +7,7 @@ simulated collision that dominates each, negative where that was made for it alo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from trigger_ml.emulate.readers.hdf5 import ADVICE, described, fits, opened, row
 from trigger_ml.errors import SampleError
 from trigger_ml.samples import layout
 from trigger_ml.samples.contents import EVERY, RATES, Contents
+from trigger_ml.samples.dataset import Feature
 
 SOURCES = "background/source"
 DATASETS = ("background/all", "background/test")
@@ -54,12 +55,12 @@ class ZeroBias:
         return self.background.parts[0][0]
 
 
-def survey(path: Path, sample: str, wanted: Wanted) -> ZeroBias:
+def survey(path: Path, features: Sequence[Feature], wanted: Wanted) -> ZeroBias:
     """Look at a file's layout, not at its events.
 
     Args:
         path: the file.
-        sample: name of the run's sample; another kind of events is refused.
+        features: the columns of the run's sample; events of another kind are refused.
         wanted: how many integers an event has, and which dataset; None: the first of :data:`DATASETS` that is there.
 
     Raises:
@@ -69,9 +70,9 @@ def survey(path: Path, sample: str, wanted: Wanted) -> ZeroBias:
         raise SampleError(f"{path} is no file: give an HDF5 file of zero-bias events")
     with opened(path) as file:
         named, variant = str(file.attrs.get("layout")), str(file.attrs.get("variant"))
-        contents = next((c for c in EVERY if c.layout == named and c.sample == sample), None)
+        contents = next((c for c in EVERY if c.layout == named and tuple(c.features) == tuple(features)), None)
         if contents is None:
-            raise SampleError(f"{path} has the layout {named}, the run reads trigger_ml.{sample}: give such a file")
+            raise SampleError(f"{path} has the layout {named}, whose events aren't of the run's kind: give such as are")
         if variant != RATES:
             raise SampleError(f"{path} holds the variant {variant}, which gives no rate in kHz: give zero-bias events")
         names = DATASETS if wanted.dataset is None else (wanted.dataset.strip("/"),)
