@@ -17,11 +17,18 @@ from trigger_ml import artifact, cli, collect, pipeline, rates
 from trigger_ml.emulate import zero_bias
 from trigger_ml.emulate.events import Wanted
 from trigger_ml.errors import ArtifactError, SampleError, SpecError, ToolMissing
+from trigger_ml.fixed import Fixed
+from trigger_ml.ir import io, ops
+from trigger_ml.ir.build import Builder
 from trigger_ml.ir.interpret import interpret
+from trigger_ml.passes.decision import with_decision
 from trigger_ml.physics import menu, rate_table
 from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.samples import l1_objects
+from trigger_ml.samples.contents import REGIONS
+from trigger_ml.samples.dataset import Split
 from trigger_ml.samples.features import FEATURES
+from trigger_ml.samples.layout import leading_muon
 from trigger_ml.workspace import open_run
 
 pytest.importorskip("scipy", reason="intervals need scipy")
@@ -37,14 +44,17 @@ prescale = 3
 require = [{ object = "jet", pt = [30, 20] }]
 """
 EVENTS = 3_000
+LAYOUT = "trigger_ml.l1_objects"
 
 
-def write(path, count=EVENTS, seed=1, dataset="all", pileup=20.0, variant="zero_bias", layout="trigger_ml.l1_objects"):
+def write(
+    path, count=EVENTS, seed=1, dataset="all", pileup=20.0, variant="zero_bias", layout="trigger_ml.l1_objects", x=None
+):
     import h5py
 
     with h5py.File(path, "w") as file:
         file.attrs.update({"layout": layout, "variant": variant, "pileup": pileup, "provenance": "{}"})
-        file[f"background/{dataset}"] = files.events(count, seed)
+        file[f"background/{dataset}"] = files.events(count, seed) if x is None else x
         file["background/source"] = (np.arange(count) // 3).astype(np.int32)
     return path
 
@@ -122,9 +132,8 @@ def test_blocks_of_any_size_give_the_same_bytes(folder, interpreted, monkeypatch
     run(folder, asked(folder))
     path = folder / "out" / "small" / rates.FILE
     whole = path.read_bytes()
-    monkeypatch.setattr("trigger_ml.emulate.zero_bias.BLOCK", 700)
     blocks = zero_bias.blocks
-    monkeypatch.setattr("trigger_ml.emulate.zero_bias.blocks", lambda part: blocks(part, 700))
+    monkeypatch.setattr("trigger_ml.emulate.zero_bias.blocks", lambda file, part: blocks(file, part, 700))
     path.unlink()
     run(folder, asked(folder))
     assert path.read_bytes() == whole
@@ -172,9 +181,9 @@ def test_the_report_shows_it_until_the_graph_changes(folder, interpreted):
 def test_sources_are_those_of_the_sample(tmp_path):
     """The committed sample, read block by block, has the sources that ``load`` gives it."""
     path = l1_objects.default_path("zero_bias")
-    found = zero_bias.survey(path, "l1_objects", Wanted(57))
+    found = zero_bias.survey(path, FEATURES, Wanted(57))
     assert found.dataset == "background/test"
-    muons = np.concatenate([zero_bias.muon_keys(x) for x in zero_bias.blocks(found.background)])
+    muons = np.concatenate([leading_muon(x) for x in zero_bias.blocks(found, found.background)])
     assert np.array_equal(zero_bias.sources(found, muons), l1_objects.load("zero_bias").source)
     assert set(found.signals) == {"LQ_to_btau", "A_to_4l", "hC_to_taunu", "h0_to_tautau"}
 
@@ -183,7 +192,10 @@ def test_sources_are_those_of_the_sample(tmp_path):
     ("changes", "sentence"),
     [
         ({"variant": "adc2021_like"}, "holds the variant adc2021_like, which gives no rate in kHz: give"),
-        ({"layout": "trigger_ml.calo_regions"}, "has the layout trigger_ml.calo_regions, the run reads trigger_ml.l1_"),
+        (
+            {"layout": "trigger_ml.calo_regions"},
+            "the layout trigger_ml.calo_regions, whose events aren't of the run's kind",
+        ),
         ({"dataset": "train"}, "has no dataset background/all or background/test"),
         ({"count": 0}, "background/all is empty"),
     ],
@@ -201,7 +213,7 @@ def test_a_file_that_does_not_fit_is_refused(folder, changes, sentence):
         (lambda f: f.__delitem__("background/source"), "background/source is not one integer for each event"),
         (
             lambda f: f["background/all"].__setitem__((5, 0), 5000),
-            "events 0 to 2999 holds an integer outside the model",
+            "background/all from event 0 on leaves 0...4095 in met_pt",
         ),
     ],
 )
@@ -245,10 +257,9 @@ def test_the_command(folder, interpreted, capsys):
     assert "--rates 'ten' are no numbers: give them like 1,10,100" in capsys.readouterr().err
 
 
-def test_a_menu_only_reads_its_objects(folder):
-    text = (folder / "m" / "spec.toml").read_text()
-    (folder / "m" / "spec.toml").write_text(text + '[sample]\nname = "calo_regions"\n')
-    with pytest.raises(SpecError, match="a menu reads l1_objects, small reads calo_regions: leave --menu out"):
+def test_a_menu_only_reads_its_objects(folder, monkeypatch):
+    monkeypatch.setattr("trigger_ml.workspace.Workspace.sample", sample(4000, 800))
+    with pytest.raises(SpecError, match="a menu reads Level-1 objects, small reads l1_objects: leave --menu out"):
         run(folder, asked(folder))
 
 
@@ -256,3 +267,63 @@ def test_a_run_without_a_graph_says_what_to_do(tmp_path):
     test_pipeline.model(tmp_path / "m")
     with pytest.raises(ArtifactError, match="run `trigger-ml convert` first"):
         run(tmp_path, rates.Asked(Path("x.h5")))
+
+
+def test_regions_of_the_calorimeter_are_counted_too(tmp_path, interpreted, monkeypatch):
+    """Another kind of events: 252 regions, no muons; the score is their sum."""
+    rng = np.random.default_rng(1)
+    x = rng.poisson(3, (1_000, 252)).astype(np.int16)
+    b = Builder()
+    whole = b.affine(b.input((252,), Fixed(False, 10, 0), "x"), np.ones((252, 1), np.int64), [0], 0)
+    graph = with_decision(b.graph(b.requant(whole, Fixed(False, 16, 0), "RND", "SAT", "score")), 760)
+    folder = test_pipeline.model(tmp_path / "m")
+    io.save(graph, folder)
+    kept = sample(4000, 800)
+    parts = {name: Split(x[:9], x[:9], x[100 * i : 100 * i + 100]) for i, name in enumerate(kept.signals)}
+    monkeypatch.setattr(
+        "trigger_ml.workspace.Workspace.sample", replace(kept, signals=parts, features=REGIONS.features)
+    )
+    monkeypatch.setattr("trigger_ml.families.mlp.float_score", lambda weights, x, spec: x.sum(axis=1).astype(float))
+    write(tmp_path / "zb.h5", 1_000, layout="trigger_ml.calo_regions", x=x)
+    pipeline.convert(folder, test_pipeline.quiet(), tmp_path / "out")
+    found = rate_table.read(run(tmp_path, rates.Asked(tmp_path / "zb.h5", rates_khz=(3_000.0,))))
+    at = {p.point.name: p for p in found.points}
+    assert at["firmware"].point.events == (x.sum(axis=1) >= 760).sum()
+    assert found.file.sources == 334
+    assert [s.rate_khz.value for s in found.shifts] == [0]
+
+
+def two_scores():
+    """The lesser of two sums: of all momenta but those of jets, and of jets."""
+    b = Builder()
+    x = b.input((57,), Fixed(True, 13, 0), "x")
+    negative = []
+    for name, columns in (("first", range(0, 27, 3)), ("second", range(27, 57, 3))):
+        w = np.zeros((57, 1), np.int64)
+        w[list(columns)] = 1
+        node = b.requant(b.affine(x, w, [0], 0), Fixed(False, 12, 0), "RND", "SAT", f"{name}_tail")
+        negative.append(b.affine(node, [[-1]], [0], 0))
+    return with_decision(b.graph(b.affine(b.add(ops.Max(), *negative), [[-1]], [0], 0, "score")), 60)
+
+
+def test_two_scores_predict_their_background(tmp_path, interpreted, monkeypatch):
+    folder = test_pipeline.model(tmp_path / "m")
+    io.save(two_scores(), folder)
+    text = (folder / "spec.toml").read_text()
+    (folder / "spec.toml").write_text(text.replace('"mlp"', '"double"').replace('"distilled"', '"pair"'))
+
+    def parts(weights, x, spec):
+        return np.stack([x[:, 0:27:3].sum(axis=1), x[:, 27::3].sum(axis=1)], 1).astype(float)
+
+    monkeypatch.setattr("trigger_ml.families.double.parts", parts)
+    write(tmp_path / "zb.h5")
+    pipeline.convert(folder, test_pipeline.quiet(), tmp_path / "out")
+    found = rate_table.read(run(tmp_path, rates.Asked(tmp_path / "zb.h5", rates_khz=(3_000.0,))))
+    first, second = parts(None, files.events(EVENTS, 1).astype(int), None).T
+    for p in found.points:
+        a, b = first >= p.point.threshold, second >= p.point.threshold
+        assert found.pair.points[p.point.name].counts == tuple(int(v.sum()) for v in (a & b, a & ~b, ~a & b, ~a & ~b))
+        assert found.pair.points[p.point.name].counts[0] == p.point.events
+    assert {s.tpr[name].value for s in found.shifts for name in s.tpr} == {0}
+    assert all(s.ratio is None or s.ratio.value == 1 for s in found.pair.scan)
+    assert found.pair.correlation.unbiased.low < 0.05

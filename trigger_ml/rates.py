@@ -7,7 +7,7 @@ decisions. What is found stands in ``rates.json`` in the run folder, and the rep
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from trigger_ml.emulate.events import Source, Wanted
 from trigger_ml.emulate.exact import Engine, exact
 from trigger_ml.emulate.zero_bias import ZeroBias
 from trigger_ml.errors import GraphError, SampleError, SpecError
+from trigger_ml.families import double
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
@@ -29,8 +30,10 @@ from trigger_ml.physics.intervals import CONFIDENCE, effective_count, efficiency
 from trigger_ml.physics.menu import Menu
 from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.physics.menu_rates import Fired, menu_rates
-from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, RateTable, Shift, WorkingPoint
+from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, Pair, RateTable, Shift, WorkingPoint
 from trigger_ml.physics.rates import crossings_khz
+from trigger_ml.samples.features import FEATURES
+from trigger_ml.samples.layout import leading_muon
 from trigger_ml.workspace import Workspace, as_json, code, open_run
 
 if TYPE_CHECKING:
@@ -42,8 +45,8 @@ FILE = "rates.json"
 RATES = (1.0, 10.0, 100.0)
 """Target rates in kHz."""
 
-MENU_SAMPLE = "l1_objects"
-"""The only sample whose events a menu reads."""
+DOUBLE = "double"
+"""The family whose score is the lesser of two."""
 
 Twin = Callable[[NDArray[Any]], NDArray[np.float64]]
 
@@ -69,7 +72,7 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """All that a block of events is given to."""
+    """All that a block of events is given to; ``pair`` names the two nodes whose lesser the score is."""
 
     ws: Workspace
     graph: Graph
@@ -77,15 +80,20 @@ class _Run:
     engine: Engine
     menu: Menu | None
     twin: Twin | None
+    pair: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """One part of a file: scores, the twin's scores, muons, and what the menu did."""
+    """One part of a file: scores, the twin's scores, muons, and what the menu did.
+
+    Both columns of ``pair`` and of a pair's ``floating`` are there for a score that is the lesser of two, none else.
+    """
 
     scores: NDArray[np.int64]
     floating: NDArray[np.float64] | None
-    muons: NDArray[np.int32] | None
+    pair: NDArray[np.int64]
+    muons: NDArray[np.int64] | None
     where: NDArray[np.int64]
     decisions: NDArray[np.bool_]
 
@@ -134,8 +142,8 @@ def _check(ws: Workspace, graph: Graph, asked: Asked) -> None:
         raise SpecError(f"{ws.spec.name} reads no events of a sample: rates need a score of such events")
     if bounds(graph)[graph.outputs[0]].shape != (1,):
         raise SpecError(f"{ws.spec.name} does not give one score: there is nothing to set a threshold on")
-    if asked.menu is not None and ws.spec.sample.name != MENU_SAMPLE:
-        raise SpecError(f"a menu reads {MENU_SAMPLE}, {ws.spec.name} reads {ws.spec.sample.name}: leave --menu out")
+    if asked.menu is not None and not _of_objects(ws.sample):
+        raise SpecError(f"a menu reads Level-1 objects, {ws.spec.name} reads {ws.spec.sample.name}: leave --menu out")
     most = crossings_khz(ws.spec.physics.bunches)
     wrong = next((khz for khz in asked.rates_khz if not 0 < khz < most), None)
     if wrong is not None or not asked.rates_khz:
@@ -144,8 +152,12 @@ def _check(ws: Workspace, graph: Graph, asked: Asked) -> None:
         raise SpecError("a target rate is given twice: give each once")
 
 
+def _of_objects(sample: Sample) -> bool:
+    return tuple(sample.features) == FEATURES
+
+
 def _survey(ws: Workspace, path: Path, elements: int, dataset: str | None) -> ZeroBias:
-    return zero_bias.survey(path, ws.spec.sample.name, Wanted(elements, dataset))
+    return zero_bias.survey(path, ws.sample.features, Wanted(elements, dataset))
 
 
 # -- the work ---------------------------------------------------------------------------------------------------------
@@ -154,20 +166,23 @@ def _survey(ws: Workspace, path: Path, elements: int, dataset: str | None) -> Ze
 def _work(
     ws: Workspace, graph: Graph, menu: Menu | None, files: list[ZeroBias], digests: list[str], asked: Asked
 ) -> None:
-    with exact(graph, ws.folder / "firmware" / "cpp", ws.spec.target) as engine:
+    pair = tuple(f"{part}_tail" for part in double.PARTS) if ws.spec.model.family == DOUBLE else ()
+    shown = replace(graph, outputs=(*graph.outputs, *pair))
+    with exact(shown, ws.folder / "firmware" / "cpp", ws.spec.target) as engine:
         ws.console.print(engine.said, highlight=False, markup=False)
-        run = _Run(ws, graph, ws.sample, engine, menu, _twin(ws))
+        run = _Run(ws, graph, ws.sample, engine, menu, _twin(ws), pair)
         table = _table(run, files, digests, asked.rates_khz)
     artifact.write_json(ws.folder / FILE, as_json(table))
 
 
 def _twin(ws: Workspace) -> Twin | None:
-    """The float twin's score; an imported model has none."""
+    """The float twin's score, or both whose lesser it is, ``(events, 1 or 2)``; an imported model has none."""
     if ws.spec.model.imported:
         return None
     family = plugins.find("families", ws.spec.model.family)
     weights = artifact.read_npz(ws.folder / "graph" / "float.npz")
-    return lambda x: np.asarray(family.float_score(weights, x, ws.spec), np.float64)
+    score = family.parts if ws.spec.model.family == DOUBLE else family.float_score
+    return lambda x: np.asarray(score(weights, x, ws.spec), np.float64).reshape(len(x), -1)
 
 
 def _table(run: _Run, files: list[ZeroBias], digests: list[str], rates_khz: tuple[float, ...]) -> RateTable:
@@ -204,8 +219,16 @@ def _table(run: _Run, files: list[ZeroBias], digests: list[str], rates_khz: tupl
         signal_events={name: len(s) for name, s in scores.items()},
         shifts=_shifts(run, background, sources, signals, rates_khz),
         menu=on_menu,
+        pair=_pair(run, background, sources, points),
         elsewhere=tuple(_elsewhere(run, f, d, points) for f, d in zip(files[1:], digests[1:], strict=True)),
     )
+
+
+def _pair(run: _Run, background: _Scored, sources: NDArray[np.int64], points: tuple[WorkingPoint, ...]) -> Pair | None:
+    if not run.pair:
+        return None
+    with run.ws.console.status("independence of the two scores ..."):
+        return rate_points.pair_estimates(background.pair, background.floating, sources, points)
 
 
 def _about(file: ZeroBias, digest: str, sources: NDArray[np.int64]) -> EventFile:
@@ -225,26 +248,27 @@ def _background(run: _Run, file: ZeroBias) -> tuple[_Scored, NDArray[np.int64]]:
     )
     with Progress(*columns, console=run.ws.console, transient=True) as bar:
         task = bar.add_task("", total=file.events)
-        found = _streamed(run, file.path, file.background, lambda count: bar.advance(task, count))
+        found = _streamed(run, file, file.background, lambda count: bar.advance(task, count))
     return found, zero_bias.sources(file, found.muons)
 
 
-def _streamed(run: _Run, path: Path, part: Source, advance: Callable[[int], None]) -> _Scored:
+def _streamed(run: _Run, file: ZeroBias, part: Source, advance: Callable[[int], None]) -> _Scored:
     pieces, at = [], 0
-    for x in zero_bias.blocks(part):
+    for x in zero_bias.blocks(file, part):
         try:
             piece = _scored(run, x)
         except GraphError:
             raise SampleError(
-                f"{path}: one of the events {at} to {at + len(x) - 1} holds an integer outside the model's input "
+                f"{file.path}: one of the events {at} to {at + len(x) - 1} holds an integer outside the model's input "
                 "format: get the file again, or use another model"
             ) from None
-        pieces.append(_Scored(piece.scores, piece.floating, piece.muons, piece.where + at, piece.decisions))
+        pieces.append(replace(piece, where=piece.where + at))
         at += len(x)
         advance(len(x))
     return _Scored(
         np.concatenate([p.scores for p in pieces]),
         None if run.twin is None else np.concatenate([p.floating for p in pieces if p.floating is not None]),
+        np.concatenate([p.pair for p in pieces]),
         None if pieces[0].muons is None else np.concatenate([p.muons for p in pieces if p.muons is not None]),
         np.concatenate([p.where for p in pieces]),
         np.concatenate([p.decisions for p in pieces]),
@@ -255,10 +279,12 @@ def _scored(run: _Run, x: NDArray[Any]) -> _Scored:
     """Events in memory."""
     fired = np.zeros((len(x), 0), bool) if run.menu is None else decisions(run.menu, run.sample.features, x)
     where = np.flatnonzero(fired.any(axis=1))
+    found = run.engine.evaluate(x)
     return _Scored(
-        run.engine.score(x)[:, 0],
+        found[run.graph.outputs[0]][:, 0],
         None if run.twin is None else run.twin(x),
-        zero_bias.muon_keys(x) if run.ws.spec.sample.name == MENU_SAMPLE else None,
+        np.concatenate([np.zeros((len(x), 0), np.int64), *(found[name] for name in run.pair)], axis=1),
+        leading_muon(x) if _of_objects(run.sample) else None,
         where,
         fired[where],
     )
@@ -296,7 +322,7 @@ def _shifts(
     with run.ws.console.status("bootstrap of what quantization changed ..."):
         return rate_points.shifts(
             {name: part.scores for name, part in parts.items()},
-            {name: part.floating for name, part in parts.items() if part.floating is not None},
+            {name: part.floating.min(axis=1) for name, part in parts.items() if part.floating is not None},
             sources,
             rates_khz,
             physics.bunches,
@@ -309,9 +335,7 @@ def _shifts(
 def _elsewhere(run: _Run, file: ZeroBias, digest: str, points: tuple[WorkingPoint, ...]) -> Elsewhere:
     plain = _Run(run.ws, run.graph, run.sample, run.engine, None, None)
     background, sources = _background(plain, file)
-    signals = {
-        name: _streamed(plain, file.path, part, lambda count: None).scores for name, part in file.signals.items()
-    }
+    signals = {name: _streamed(plain, file, part, lambda count: None).scores for name, part in file.signals.items()}
     khz, events, tpr = {}, {}, {}
     for p in (point.point for point in points):
         keeps = background.scores >= p.threshold

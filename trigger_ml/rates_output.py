@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from trigger_ml.physics.rate_table import OnMenu, RateTable
+    from trigger_ml.physics.rate_table import Elsewhere, OnMenu, Pair, RateTable
 
 
 def show(table: RateTable, console: Console) -> None:
-    """Print working points, shifts, the menu and other pileup."""
+    """Print working points, efficiencies, shifts, the menu and other pileup."""
     file = table.file
     console.print(
         f"{table.model} on {file.events:,} zero-bias events of {file.name} ({file.sources:,} independent collisions, "
@@ -22,37 +22,49 @@ def show(table: RateTable, console: Console) -> None:
         highlight=False,
         markup=False,
     )
-    console.print(_points(table))
-    if table.shifts:
-        console.print(_shifts(table))
-    if table.menu is not None:
-        console.print(_menu(table.menu))
-    if table.elsewhere:
-        console.print(_elsewhere(table))
+    parts = [_points(table), _efficiencies(table)]
+    parts += [_shifts(table)] if table.shifts else []
+    parts += [_menu(table.menu)] if table.menu is not None else []
+    parts += [_pair(table.pair)] if table.pair is not None else []
+    for part in (*parts, *(_elsewhere(there, table) for there in table.elsewhere)):
+        console.print()
+        console.print(part)
 
 
 def _table(title: str, *columns: str) -> Table:
+    """Names are never cut; where the screen is narrow, numbers go on in the next line."""
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        made.add_column(column, justify="right" if i else "left", no_wrap=True)
+        made.add_column(column, justify="right" if i else "left", no_wrap=not i)
     return made
 
 
 def _points(table: RateTable) -> Table:
     unique = ("unique [kHz]",) if table.menu is not None else ()
-    signals = [f"{labels.process(name)} [%]" for name in table.signal_events]
-    made = _table("Working points", "", "score ≥", "events", "rate [kHz]", *unique, *signals)
+    made = _table("Working points", "", "score ≥", "events", "rate [kHz]", *unique)
     for p in table.points:
         rate = "" if p.point.rate_khz is None else labels.measured(p.point.rate_khz)
         added = () if p.unique is None else (labels.measured(p.unique.khz),)
-        tpr = [labels.measured(p.tpr[name], 100) for name in table.signal_events]
         mark = " †" if labels.few(p.point) else ""
-        name = labels.point(p.point.name) + mark
-        made.add_row(name, str(p.point.threshold), f"{p.point.events:,}", rate, *added, *tpr)
+        made.add_row(labels.point(p.point.name) + mark, str(p.point.threshold), f"{p.point.events:,}", rate, *added)
     if any(labels.few(p.point) for p in table.points):
         made.caption = "† fewer than 10 events stand behind it"
+    return made
+
+
+def _efficiencies(table: RateTable) -> Table:
+    made = _table("Efficiency [%]", "", *(labels.process(name) for name in table.signal_events))
+    if table.menu is not None:
+        made.add_row("menu", *(labels.measured(table.menu.tpr[name], 100) for name in table.signal_events))
+    for p in table.points:
+        made.add_row(labels.point(p.point.name), *(labels.measured(p.tpr[name], 100) for name in table.signal_events))
+        if p.gain is not None:
+            gains = (labels.measured(p.gain[name], 100) for name in table.signal_events)
+            made.add_row("  not in the menu", *gains, style="dim")
+    if table.menu is not None:
+        made.caption = "menu: its seeds without prescale"
     return made
 
 
@@ -66,27 +78,38 @@ def _shifts(table: RateTable) -> Table:
 
 
 def _menu(menu: OnMenu) -> Table:
-    made = _table(
-        f"Menu {menu.name}", "seed", "prescale", "events", "total [kHz]", "pure [kHz]", "added to those above [kHz]"
-    )
+    made = _table(f"Menu {menu.name} [kHz]", "seed", "prescale", "total", "pure", "added")
     for s in menu.rates.seeds:
         cells = (labels.measured(r.khz) for r in (s.total, s.pure, s.unique))
-        made.add_row(s.name, f"{s.prescale:,}", f"{s.total.events:,}", *cells)
-    made.add_row("all", "", f"{menu.rates.menu.events:,}", labels.measured(menu.rates.menu.khz), "", "")
-    shares = ", ".join(f"{labels.process(n)} {labels.measured(e, 100)} %" for n, e in menu.tpr.items())
-    made.caption = f"Kept by the seeds without prescale: {shares}"
+        made.add_row(s.name, f"{s.prescale:,}", *cells)
+    made.add_row("all", "", labels.measured(menu.rates.menu.khz), "", "")
+    made.caption = "pure: no other seed keeps the event; added: no seed above keeps it"
     return made
 
 
-def _elsewhere(table: RateTable) -> Table:
-    made = _table(
-        "The same thresholds elsewhere", "events", "mean pileup", *(labels.point(p.point.name) for p in table.points)
+def _pair(pair: Pair) -> Table:
+    found = pair.correlation
+    title = f"Two scores: dCor² {labels.measured(found.unbiased)} on {found.events:,} events"
+    made = _table(title, "both above", "A", "B", "C", "D", "A predicted", "closure")
+    rows = [(labels.point(name), e) for name, e in pair.points.items()]
+    rows += [
+        (f"share {s.target:g}{kind}", e) for s in pair.scan for kind, e in ((", float", s.floating), ("", s.quantized))
+    ]
+    for label, e in rows:
+        estimates = ("" if v is None else labels.measured(v) for v in (e.predicted, e.closure))
+        made.add_row(label, *(f"{n:,}" for n in e.counts), *estimates)
+    made.caption = "closure: A D / (B C), 1 for independent scores"
+    return made
+
+
+def _elsewhere(there: Elsewhere, table: RateTable) -> Table:
+    title = (
+        f"The same thresholds on {there.file.events:,} events of {there.file.name}, mean pileup {there.file.pileup:g}"
     )
-    for e in table.elsewhere:
-        cells = (f"{labels.measured(e.rate_khz[p.point.name])} kHz" for p in table.points)
-        made.add_row(f"{e.file.events:,} of {e.file.name}", f"{e.file.pileup:g}", *cells)
-        for name in table.signal_events:
-            if all(name in e.tpr.get(p.point.name, {}) for p in table.points):
-                shares = (f"{labels.measured(e.tpr[p.point.name][name], 100)} %" for p in table.points)
-                made.add_row(f"  {labels.process(name)}", "", *shares)
+    known = [n for n in table.signal_events if all(n in tpr for tpr in there.tpr.values())]
+    made = _table(title, "", "rate [kHz]", *(f"{labels.process(name)} [%]" for name in known))
+    for p in table.points:
+        name = p.point.name
+        tpr = (labels.measured(there.tpr[name][signal], 100) for signal in known)
+        made.add_row(labels.point(name), labels.measured(there.rate_khz[name]), *tpr)
     return made

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import permutations
 from pathlib import Path
 
@@ -80,6 +81,13 @@ def test_a_correlation_is_some_pair_that_does_it_all(seeds, low, high, deta, dph
                 if (i != j or not same) and a[0] >= low and b[0] >= high and near and min(apart, turn - apart) >= dphi:
                     expected = True
         assert fired == expected
+
+
+def test_an_object_is_no_pair_with_itself():
+    x = np.zeros((2, 57), np.int16)
+    x[:, COLUMN["jet0_pt"]] = 9
+    x[1, COLUMN["jet1_pt"]] = 9
+    assert fires('require = [{ object = "jet", pt = [5, 5] }]\ncorrelation = { deta_max = 3 }', x) == [False, True]
 
 
 @given(ROWS, st.integers(1, 25), st.integers(1, 6), st.integers(0, 4))
@@ -170,3 +178,9 @@ def test_bad_files_and_events_are_refused(tmp_path):
         decisions(seed('require = [{ object = "mu", pt = [3] }]'), FEATURES[:3], np.zeros((1, 3), int))
     with pytest.raises(SampleError, match="a menu reads Level-1 objects"):
         decisions(seed('require = [{ object = "mu", pt = [3] }]'), FEATURES, np.zeros((1, 3), int))
+
+
+def test_the_menu_on_the_page_is_read():
+    page = (SHIPPED.parents[1] / "docs" / "rates.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert [s.name for s in menu.parse(block).seed] == ["SingleMu22", "DoubleJet112er2p3_dEta_Max1p6", "Mu6_HTT240er"]

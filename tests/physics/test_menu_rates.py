@@ -130,6 +130,14 @@ def test_on_top_of_nothing_unique_is_total(scores, target):
     assert found == at_rate("r", Background.of(scores), target, BUNCHES).threshold
 
 
+def test_a_rate_that_can_be_hit_is_hit():
+    """2000 bunches cross at 22,491 kHz: a third of nine events, of which the menu has one for sure."""
+    left = np.array([1, 1, 1, 1, 1, 1, 1, 0, 1.0])
+    assert unique_threshold(np.arange(9), np.ones(9), 7_497.0, 2000) == 6
+    assert unique_threshold(np.arange(9), left, 7_497.0, 2000) == 5
+    assert unique_threshold(np.arange(9), left, 7_496.9, 2000) == 6
+
+
 @given(MENUS, PRESCALES, st.floats(1, 40_000), st.integers(0, 2**32 - 1))
 def test_the_unique_threshold_is_the_smallest_that_holds(decisions, prescales, target, number):
     prescales = prescales[: decisions.shape[1]]

@@ -88,7 +88,7 @@ def test_bins_of_pileup_by_hand():
 
 def test_a_table_goes_through_json_and_back():
     table = rates(2_000, 300)
-    for made in (table, dataclasses.replace(table, menu=None, shifts=(), elsewhere=())):
+    for made in (table, dataclasses.replace(table, menu=None, shifts=(), elsewhere=(), pair=None)):
         assert rate_table.read(as_json(made)) == made
     spoiled = as_json(table)
     spoiled["points"][0]["colour"] = "red"

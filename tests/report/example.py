@@ -86,6 +86,12 @@ def rates(background=20_000, signal=2_000, targets=(10.0, 300.0)):
             menu_rates(fired, ["MET125", "SingleJet100"], [1, 20], 2760),
             {p: known["firmware"].tpr[p] for p in ours},
         ),
+        pair=rate_points.pair_estimates(
+            np.stack([quantized["background"], np.roll(quantized["background"], 1)], 1),
+            np.stack([floating["background"], np.roll(floating["background"], 1)], 1),
+            events.source,
+            points,
+        ),
         elsewhere=(
             Elsewhere(
                 EventFile("busy.h5", "01" * 32, background, 9_000, 60.0, "background/all"),

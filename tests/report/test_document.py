@@ -35,7 +35,9 @@ def test_document_meets_its_schema(data, schema):
     jsonschema.validate(document(replace(data, scan=scan())), schema)
     jsonschema.validate(document(replace(data, scan=replace(scan(), own=None))), schema)
     jsonschema.validate(document(replace(data, rates=table)), schema)
-    jsonschema.validate(document(replace(data, rates=replace(table, menu=None, shifts=(), elsewhere=()))), schema)
+    jsonschema.validate(
+        document(replace(data, rates=replace(table, menu=None, shifts=(), elsewhere=(), pair=None))), schema
+    )
 
 
 def test_schema_is_strict(data, schema):

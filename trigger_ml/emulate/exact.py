@@ -29,12 +29,12 @@ class Engine:
     Attributes:
         name: ``cpp`` or ``interpreter``; both give the same integers.
         said: a sentence on what runs.
-        score: hardware integers ``(events, elements)`` in, the graph's first output out, ``(events, elements)``.
+        evaluate: hardware integers ``(events, elements)`` in, each output out, ``(events, elements)``.
     """
 
     name: str
     said: str
-    score: Callable[[NDArray[Any]], NDArray[np.int64]]
+    evaluate: Callable[[NDArray[Any]], dict[str, NDArray[np.int64]]]
 
 
 @contextlib.contextmanager
@@ -76,15 +76,14 @@ def _library(path: Path, graph: Graph) -> Engine | None:
         return None
     if library.digest != digest(graph):
         return None
-    port, score = graph.inputs[0].name, graph.outputs[0]
-    return Engine(CPP, f"C++ emulator, kernel {library.best_kernel}", lambda x: library.evaluate({port: x})[score])
+    port = graph.inputs[0].name
+    return Engine(CPP, f"C++ emulator, kernel {library.best_kernel}", lambda x: library.evaluate({port: x}))
 
 
 def _interpreter(graph: Graph, said: str) -> Engine:
-    shape, score = bounds(graph)[graph.inputs[0].name].shape, graph.outputs[0]
+    shape = bounds(graph)[graph.inputs[0].name].shape
 
-    def run(x: NDArray[Any]) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = interpret(graph, x.reshape(len(x), *shape))[score].reshape(len(x), -1)
-        return found
+    def run(x: NDArray[Any]) -> dict[str, NDArray[np.int64]]:
+        return {name: y.reshape(len(x), -1) for name, y in interpret(graph, x.reshape(len(x), *shape)).items()}
 
     return Engine(INTERPRETER, said, run)

@@ -7,7 +7,7 @@ simulated collision that dominates each, negative where that was made for it alo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from trigger_ml.emulate.events import BLOCK, Source, Wanted
 from trigger_ml.emulate.readers.hdf5 import ADVICE, described, fits, opened, rows
 from trigger_ml.errors import SampleError
-from trigger_ml.samples.features import COLUMN
+from trigger_ml.samples import layout
+from trigger_ml.samples.contents import EVERY, RATES, Contents
+from trigger_ml.samples.dataset import Feature
 
 SOURCES = "background/source"
 DATASETS = ("background/all", "background/test")
-VARIANT = "zero_bias"
-_MIRRORED = 1000
-"""Above every abs(eta) of a muon, in hardware integers."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,14 @@ class ZeroBias:
 
     Attributes:
         path: the file.
-        sample: whose layout it has: ``l1_objects`` or another module of ``trigger_ml/samples``.
+        contents: what its events are.
         pileup: mean number of overlaid collisions.
         background: where the zero-bias events are.
         signals: signal -> where its test events are; empty if the file has none.
     """
 
     path: Path
-    sample: str
+    contents: Contents
     pileup: float
     background: Source
     signals: dict[str, Source]
@@ -56,12 +55,12 @@ class ZeroBias:
         return self.background.parts[0][0]
 
 
-def survey(path: Path, sample: str, wanted: Wanted) -> ZeroBias:
+def survey(path: Path, features: Sequence[Feature], wanted: Wanted) -> ZeroBias:
     """Look at a file's layout, not at its events.
 
     Args:
         path: the file.
-        sample: name of the run's sample; another kind of events is refused.
+        features: the columns of the run's sample; events of another kind are refused.
         wanted: how many integers an event has, and which dataset; None: the first of :data:`DATASETS` that is there.
 
     Raises:
@@ -70,10 +69,11 @@ def survey(path: Path, sample: str, wanted: Wanted) -> ZeroBias:
     if not path.is_file():
         raise SampleError(f"{path} is no file: give an HDF5 file of zero-bias events")
     with opened(path) as file:
-        layout, variant = str(file.attrs.get("layout")), str(file.attrs.get("variant"))
-        if layout != f"trigger_ml.{sample}":
-            raise SampleError(f"{path} has the layout {layout}, the run reads trigger_ml.{sample}: give such a file")
-        if variant != VARIANT:
+        named, variant = str(file.attrs.get("layout")), str(file.attrs.get("variant"))
+        contents = next((c for c in EVERY if c.layout == named and tuple(c.features) == tuple(features)), None)
+        if contents is None:
+            raise SampleError(f"{path} has the layout {named}, whose events aren't of the run's kind: give such as are")
+        if variant != RATES:
             raise SampleError(f"{path} holds the variant {variant}, which gives no rate in kHz: give zero-bias events")
         names = DATASETS if wanted.dataset is None else (wanted.dataset.strip("/"),)
         name = next((n for n in names if n in file), None)
@@ -86,7 +86,7 @@ def survey(path: Path, sample: str, wanted: Wanted) -> ZeroBias:
             raise SampleError(f"{path}: {name} is empty: {ADVICE}")
         groups = {n: f"signals/{n}/test" for n in sorted(file.get("signals", {}))}
         signals = {n: _part(file, path, where, wanted.elements) for n, where in groups.items() if where in file}
-        return ZeroBias(path, sample, float(file.attrs["pileup"]), background, signals)
+        return ZeroBias(path, contents, float(file.attrs["pileup"]), background, signals)
 
 
 def _part(file: Any, path: Path, name: str, elements: int) -> Source:
@@ -97,38 +97,30 @@ def _part(file: Any, path: Path, name: str, elements: int) -> Source:
     return described(path, "zero_bias", [(name, data)])
 
 
-def blocks(part: Source, size: int = BLOCK) -> Iterator[NDArray[np.signedinteger]]:
+def blocks(found: ZeroBias, part: Source, size: int = BLOCK) -> Iterator[NDArray[np.signedinteger]]:
     """All events of a part in order, at most ``size`` at a time.
 
     Raises:
-        SampleError: the file is damaged, or no longer what it was when it was looked at.
+        SampleError: the file is damaged, holds impossible values, or is no longer what it was when it was looked at.
     """
+    at = 0
     for piece in rows(part, 0, part.events):
         for start in range(0, len(piece), size):
-            yield piece[start : start + size]
+            x = piece[start : start + size]
+            layout.check_values(x, f"{found.path}: {part.parts[0][0]} from event {at} on", found.contents)
+            yield x
+            at += len(x)
 
 
-def muon_keys(x: NDArray[Any]) -> NDArray[np.int32]:
-    """For each event of Level-1 objects a number of its leading muon that survives rotation and mirroring; 0: none."""
-    pt, eta = (x[:, COLUMN[f"mu0_{quantity}"]].astype(np.int32) for quantity in ("pt", "eta"))
-    return np.where(pt > 0, pt * _MIRRORED + np.abs(eta), 0).astype(np.int32)
-
-
-def sources(found: ZeroBias, muons: NDArray[np.int32] | None) -> NDArray[np.int64]:
-    """The collision that each event counts for, as ``samples.layout`` has it.
+def sources(found: ZeroBias, muons: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """The collision that each event counts for, see :class:`trigger_ml.samples.dataset.Sample`.
 
     Args:
         found: the file.
-        muons: :func:`muon_keys` of all events: events whose leading muons share one count as one; None: no muons.
+        muons: ``samples.layout.leading_muon`` of all events; None: they show no muons.
 
     Raises:
         SampleError: the file is damaged.
     """
     with opened(found.path) as file:
-        out: NDArray[np.int64] = np.asarray(file[SOURCES][...], np.int64)
-    fresh = out < 0
-    out[fresh] = out.max(initial=0) + 1 + np.arange(int(fresh.sum()))
-    if muons is not None:
-        seen = muons > 0
-        out[seen] = out.max(initial=0) + 1 + muons[seen]
-    return out
+        return layout.sources(np.asarray(file[SOURCES][...]), muons)

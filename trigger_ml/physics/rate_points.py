@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.physics import roc
+from trigger_ml.physics import abcd, roc
+from trigger_ml.physics.correlation import distance_correlation
 from trigger_ml.physics.intervals import Estimate, Floats, binomial, effective_count, efficiency
 from trigger_ml.physics.menu_rates import Fired, added, left_over, unique_threshold
-from trigger_ml.physics.rate_table import RateCurve, Shift, WorkingPoint
+from trigger_ml.physics.rate_table import Pair, RateCurve, Shift, WorkingPoint
 from trigger_ml.physics.rates import at_rate, crossings_khz, with_rate
 from trigger_ml.physics.roc import Background, Point, Scores
 from trigger_ml.physics.shift import rate_shift, tpr_shifts
@@ -21,6 +22,9 @@ from trigger_ml.physics.shift import rate_shift, tpr_shifts
 FIRMWARE = "firmware"
 CURVE = 72
 """Thresholds of a curve, about."""
+
+CORRELATED = 100_000
+"""Events behind a distance correlation, at most: about 10 s."""
 
 Bools = NDArray[np.bool_]
 
@@ -161,6 +165,29 @@ def shifts(
         }
         found.append(Shift(q.name, rate, tpr))
     return tuple(found)
+
+
+def pair_estimates(
+    quantized: NDArray[np.int64], floating: Floats | None, sources: NDArray[Any], points: Sequence[WorkingPoint]
+) -> Pair:
+    """What the two scores behind a score, the lesser of both, say about the background.
+
+    Args:
+        quantized: both integer scores of each zero-bias event, ``(events, 2)``.
+        floating: the float twin's; None without one.
+        sources: source id of each event.
+        points: thresholds, at which each of the two is cut.
+    """
+    first, second = quantized.T
+    few = slice(0, CORRELATED)
+    return Pair(
+        distance_correlation(first[few], second[few], sources[few]),
+        {
+            p.point.name: abcd.abcd(first, second, (p.point.threshold, p.point.threshold), sources, p.point.target)
+            for p in points
+        },
+        () if floating is None else abcd.closure_shifts((floating[:, 0], floating[:, 1]), (first, second), sources),
+    )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trigger_ml.errors import ArtifactError
+from trigger_ml.physics.abcd import Abcd, ClosureShift
+from trigger_ml.physics.correlation import DistanceCorrelation
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.menu_rates import MenuRates, Rate
 from trigger_ml.physics.roc import Point
@@ -127,6 +129,21 @@ class Elsewhere:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A score that is the lesser of two, which predict the background that both keep.
+
+    Attributes:
+        correlation: of the two on zero-bias events, the first of them where there are many.
+        points: working point -> what the other three regions predict there.
+        scan: at equal efficiencies of the two, before and after quantization; empty without a float twin.
+    """
+
+    correlation: DistanceCorrelation
+    points: Mapping[str, Abcd]
+    scan: tuple[ClosureShift, ...] = ()
+
+
+@dataclass(frozen=True)
 class RateTable:
     """Rates of one graph on many zero-bias events.
 
@@ -147,6 +164,7 @@ class RateTable:
         shifts: what quantization changed; empty without a float twin.
         menu: None without a menu.
         elsewhere: the same thresholds at other pileup.
+        pair: None for a score that is not the lesser of two.
     """
 
     version: int
@@ -164,6 +182,7 @@ class RateTable:
     shifts: tuple[Shift, ...] = ()
     menu: OnMenu | None = None
     elsewhere: tuple[Elsewhere, ...] = ()
+    pair: Pair | None = None
 
 
 def read(value: Any) -> RateTable:
