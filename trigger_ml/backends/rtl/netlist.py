@@ -139,6 +139,22 @@ def _cell(op: Any, to: Fixed) -> Cell:
             raise ValueError(f"alkaid operation code {op.opcode} is unknown: this version of alkaid is not supported")
 
 
+def wiring(net: Netlist, cell: Cell) -> bool:
+    """Whether a sum's operands have no bit in common and none is negative: it is their bits side by side."""
+    if cell.kind != "sum" or any(cell.minus) or cell.constant < 0:
+        return False
+    taken = set()
+    if cell.constant:
+        taken = {i - cell.frac for i in range(cell.constant.bit_length()) if cell.constant >> i & 1}
+    for argument, shift in zip(cell.args, cell.shifts, strict=True):
+        to = net.cells[argument].to
+        own = set(range(shift - to.frac, shift - to.frac + to.width))
+        if to.signed or taken & own:
+            return False
+        taken |= own
+    return True
+
+
 def _live(whole: Netlist) -> Netlist:
     """Without the cells that no output depends on; inputs stay."""
     cells, needed = whole.cells, set()
