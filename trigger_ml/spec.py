@@ -258,7 +258,7 @@ class Engines(_Section):
     cpp: int = limited("the C++ emulator", 0, 10**9, default=1_000_000)
     cmssw: int = limited("the plug-in for CMSSW, one event a call", 0, 10**9, default=20_000)
     conifer: int = limited("trees: conifer's C++ model of its firmware", 0, 10**9, default=20_000)
-    conifer_vhdl: int = limited("trees: conifer's VHDL in GHDL", 0, 10**9, default=1_000)
+    conifer_vhdl: int = limited("trees: conifer's VHDL in GHDL", 0, 10**9, default=300)
 
 
 @dataclass(frozen=True, kw_only=True)

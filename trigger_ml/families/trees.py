@@ -25,8 +25,8 @@ Arrays = Mapping[str, NDArray[np.generic]]
 def float_score(weights: Arrays, x_int: inputs.Integers, spec: Spec) -> NDArray[np.float64]:
     """The trees' logit, float64 ``(events,)``, of hardware integers ``x_int (events, features)``.
 
-    ``weights`` holds complete trees in heap order: ``feature`` (-1: always left) and ``threshold``
-    ``(trees, 2**depth - 1)``, in hardware units, left where the feature is not above it, and ``leaf (trees, 2**depth)``.
+    ``weights`` holds complete trees in heap order: ``feature`` (-1: always left) and ``threshold``, in hardware units,
+    ``(trees, 2**depth - 1)``, left where the feature is not above it; ``leaf`` is ``(trees, 2**depth)``.
 
     Raises:
         SpecError: for a score that isn't this family's.

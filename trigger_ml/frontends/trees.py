@@ -1,12 +1,11 @@
 """Training of gradient-boosted trees with scikit-learn, and their integers.
 
-Trees compare hardware integers, so ``x <= t`` is ``x <= floor(t)``: nothing is rounded there. Only the leaves are, onto one
-grid, each by at most half a step; the score is off by at most half a step for each tree.
+Trees compare hardware integers, so ``x <= t`` is ``x <= floor(t)``: nothing is rounded there. Only the leaves are, onto
+one grid, each by at most half a step; the score is off by at most half a step for each tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +35,10 @@ if TYPE_CHECKING:
 
 LEAF_BITS = 12
 """Width of a leaf where the spec gives no bits."""
+
+LEAST = 0.01
+"""The part of all weight that a leaf holds at least: with signals far fewer than background, leaves of few events would
+learn them by heart."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -107,7 +110,7 @@ def ports(features: Sequence[Feature]) -> Formats:
 
 
 def quantized(twin: Arrays, bits: int) -> Arrays:
-    """Integer trees: thresholds as they are, leaves rounded to the finest common grid on which ``bits`` bits hold them."""
+    """Integer trees: the same comparisons, leaves rounded to the finest grid on which ``bits`` bits hold them all."""
     leaf = twin["leaf"]
     top = max(float(np.abs(leaf).max()), 2.0**-bits)
     frac = bits - 2 - int(np.floor(np.log2(top)))
@@ -129,14 +132,19 @@ def _fitted(spec: Spec, sample: Sample, console: Console | None) -> Any:
         n_estimators=spec.model.trees,
         max_depth=spec.model.depth,
         learning_rate=spec.train.shrinkage,
+        min_weight_fraction_leaf=LEAST,
         random_state=spec.seed,
         init="zero",  # both sides weigh the same: the sum starts from 0, and no engine has a base score to mistake
     )
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=console is None) as progress:
         task = progress.add_task("trees", total=spec.model.trees)
-        monitor: Callable[[int, Any, Any], bool] = lambda i, *_: bool(progress.update(task, completed=i + 1))  # noqa: E731
-        return model.fit(x, label, sample_weight=weight, monitor=monitor)
+
+        def shown(tree: int, *_: Any) -> bool:
+            progress.update(task, completed=tree + 1)
+            return False
+
+        return model.fit(x, label, sample_weight=weight, monitor=shown)
 
 
 def _losses(model: Any, sample: Sample) -> list[float]:

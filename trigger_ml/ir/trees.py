@@ -1,8 +1,8 @@
 """An ensemble of decision trees as a pattern of nodes: written into a graph and read back from it, exactly.
 
-``compare -> above -> path -> place -> slot -> leaf -> score``. Each comparison ``x > threshold`` that occurs is made once, a
-bit. The bits of a tree of depth 3, or of each subtree of depth 3 of a deeper tree, are one number, ``path``; one table for
-all of them says which leaf it leads to, a second one, with the part's own slots, what the leaf is worth.
+``compare -> above -> path -> place -> slot -> leaf -> score``. Each comparison ``x > threshold`` that occurs is made
+once, a bit. The bits of a tree of depth 3, or of each subtree of depth 3 of a deeper one, are one number, ``path``; one
+table for all of them says which leaf it leads to, a second one, with the part's own slots, what the leaf is worth.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ DEEPEST = 6
 """Depth of the deepest tree: it has 8 subtrees, and 10 bits lead to each of their leaves."""
 
 NODES = ("compare", "above", "path", "place", "slot", "leaf", "score")
+
 
 @dataclass(frozen=True, eq=False)
 class Trees:
@@ -114,7 +115,7 @@ def read_trees(graph: Graph) -> Trees:
     return made
 
 
-# -- where each comparison and leaf stands ------------------------------------------------------------------------------
+# -- where each comparison and leaf stands ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _paths(trees: Trees, pairs: list[tuple[int, int]]) -> tuple[IntArray, IntArr
     return ops.integers(w), ops.integers(bias)
 
 
-# -- back from the nodes ------------------------------------------------------------------------------------------------
+# -- back from the nodes ----------------------------------------------------------------------------------------------
 
 
 def _read(graph: Graph) -> Trees:
@@ -217,7 +218,8 @@ def _read(graph: Graph) -> Trees:
                     threshold[tree, bit.node] = -compare.b[at]
     slots = leaf.values.reshape(count * per_tree, -1)
     leaves = slots[:, 1 : 1 + (1 << SUBTREE)] if depth > SUBTREE else slots
-    return Trees(*(ops.integers(z) for z in (feature, threshold, leaves.reshape(count, -1))), int(score.b[0]), leaf.frac)
+    leaves = ops.integers(leaves.reshape(count, -1))
+    return Trees(ops.integers(feature), ops.integers(threshold), leaves, int(score.b[0]), leaf.frac)
 
 
 def _op(graph: Graph, name: str) -> Any:
