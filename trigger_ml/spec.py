@@ -138,13 +138,13 @@ class Model(_Section):
             self._nothing_else()
             return
         super().__post_init__()
+        self._trees_or_network()
         if self.score in ("rz", "dkl") and self.beta == 0:
             raise SpecError(f'[model] beta is 0, but the score "{self.score}" needs a variance: give a beta above 0')
         if self.frontend in ("qkeras", "ptq") and self.bits is None:
             raise SpecError(f"[model] bits is missing: the frontend {self.frontend} needs it, from 2 to 16")
         if self.frontend == "hgq" and self.bits is not None:
             raise SpecError("[model] bits has no meaning for the frontend hgq, which trains every width: take it out")
-        self._trees_or_network()
         for name in ("kernel", "stride", "pool"):
             given: tuple[int, ...] = getattr(self, name)
             if given and len(given) != len(self.filters):

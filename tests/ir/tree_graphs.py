@@ -28,9 +28,9 @@ def random_trees(seed: int, count: int, depth: int, bits: int = 8, holes: float 
     return Trees(integers(feature), integers(threshold), integers(leaf), int(rng.integers(-99, 99)), 5)
 
 
-def graph_of(trees: Trees, ports: Formats = PORTS) -> Graph:
+def graph_of(trees: Trees, ports: Formats = PORTS, features: int = 5) -> Graph:
     b = Builder()
-    x = b.input(ports.width.shape, ports, name="x")
+    x = b.input((features,), ports, name="x")
     return b.graph(add_trees(b, x, trees), meta={"name": "forest"})
 
 
