@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trigger_ml import artifact, plugins
 from trigger_ml import validate as gate
-from trigger_ml.engines import KINDS, Kind
+from trigger_ml.engines import Kind, kinds
 from trigger_ml.errors import Mismatch, OverBudget, SpecError
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
@@ -317,18 +317,18 @@ def _threshold(ws: Workspace, graph: Graph) -> int:
 
 
 def _wanted(ws: Workspace) -> list[Kind]:
-    kinds = []
-    for kind in KINDS:
+    wanted = []
+    for kind in kinds(ws.spec):
         why = kind.left_out(ws.spec.engines)
         if why is None:
-            kinds.append(kind)
+            wanted.append(kind)
         else:
             ws.console.print(f"{kind.name} is left out: {why}", style="yellow", markup=False, highlight=False)
-    return kinds
+    return wanted
 
 
 def _backends(ws: Workspace) -> list[str]:
-    return list(dict.fromkeys(kind.backend for kind in KINDS if kind.count(ws.spec.engines)))
+    return list(dict.fromkeys(kind.backend for kind in kinds(ws.spec) if kind.count(ws.spec.engines)))
 
 
 def _build(ws: Workspace, name: str) -> None:
