@@ -23,6 +23,7 @@ NEEDS = {
     "needs_yosys": (("pyosys",), ()),
     "needs_emulate": (("uproot", "pyarrow", "dask", "distributed"), ()),
     "needs_import": (("qonnx",), ()),
+    "needs_trees": (("scikit-learn", "conifer", "pybind11", "nlohmann-json", "hls4ml"), ("g++",)),
     "needs_cocotb": (("cocotb",), ("iverilog",)),
     "needs_browser": ((), ("chromium",)),
     "needs_testdata": (("scikit-hep-testdata", "uproot"), ()),

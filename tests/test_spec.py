@@ -37,7 +37,7 @@ fpr = [1e-5, 1e-4]
 SCORES = "rz, mu2, dkl, distilled, reconstruction, tagger, pair"
 MODEL_KEYS = (
     "family, frontend, score, hidden, head, particles, weighted, filters, kernel, stride, pool, pooling, same, latent, "
-    "beta, bits"
+    "beta, bits, trees, depth"
 )
 TOP_KEYS = "name, seed, sample, model, train, target, engines, budget, physics"
 

@@ -44,6 +44,8 @@ MAKERS = {
     "onnx": ("onnx",),
     "cpp": (),
     "cmssw": ("hls4ml",),
+    "conifer": ("conifer",),
+    "conifer_vhdl": ("conifer",),
 }
 """Backend -> the packages on whose versions its output depends."""
 
@@ -54,6 +56,8 @@ LICENCES = (
     ("firmware/cmssw/ap_types/", "Apache-2.0", "HLS_arbitrary_Precision_Types, Xilinx, as hls4ml ships them"),
     ("firmware/hls4ml/firmware/nnet_utils/", "Apache-2.0", "hls4ml, Fast Machine Learning Lab"),
     ("firmware/hls4ml/", "Apache-2.0", "written by hls4ml and trigger_ml"),
+    ("firmware/conifer/hls/trees_test.cpp", "GPL-3.0-or-later", "of rfnoc-hls-neuralnet, copied by conifer"),
+    ("firmware/conifer", "Apache-2.0", "written by conifer, Summers et al., from trees of trigger_ml"),
     (
         "firmware/",
         "Apache-2.0",

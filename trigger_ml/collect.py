@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact, plugins
-from trigger_ml.engines import KINDS, Kind
+from trigger_ml.engines import Kind, kinds
 from trigger_ml.errors import ArtifactError, ToolMissing
 from trigger_ml.estimators import opcount
 from trigger_ml.estimators.quantity import Quantity
@@ -83,7 +83,7 @@ def collect(ws: Workspace) -> ReportData:
     rows = _rows(ws)
     physics, no_physics = _physics(ws, graph)
     skipped = [Skipped(**s) for s in artifact.read_json(ws.folder / COST)["skipped"]]
-    left_out = ((k.name, k.left_out(ws.spec.engines)) for k in KINDS)
+    left_out = ((k.name, k.left_out(ws.spec.engines)) for k in kinds(ws.spec))
     skipped += [Skipped(name, why) for name, why in left_out if why is not None]
     rates, no_rates = _rates(ws, graph)
     skipped += [Skipped("rates", no_rates)] if no_rates else []
@@ -105,7 +105,7 @@ def collect(ws: Workspace) -> ReportData:
 
 def _rows(ws: Workspace) -> list[tuple[Kind, dict[str, Any]]]:
     rows = []
-    for kind in KINDS:
+    for kind in kinds(ws.spec):
         path = ws.folder / "agreement" / f"{kind.name}.json"
         if kind.left_out(ws.spec.engines) is None:
             if not path.exists():

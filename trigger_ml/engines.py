@@ -10,7 +10,7 @@ from typing import Any
 
 from trigger_ml import plugins, tools, validate
 from trigger_ml.ir.graph import Graph
-from trigger_ml.spec import Engines, Target
+from trigger_ml.spec import TREES, Engines, Spec, Target
 
 Measure = Callable[[Path, Graph, validate.Feed], Any]
 
@@ -26,6 +26,7 @@ class Kind:
         label: what runs, in the report's words.
         simulator: ``module:function`` of ``backends.rtl`` that simulates; None: the backend itself.
         second: program of a second simulator, without which this check alone is left out, and the report says so.
+        family: the only family of models that it is for; None: for all.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Kind:
     label: str
     simulator: str | None = None
     second: str | None = None
+    family: str | None = None
 
     def count(self, engines: Engines) -> int:
         """Events on which the spec compares this engine; 0 leaves it out."""
@@ -72,4 +74,11 @@ KINDS = (
     Kind("icarus", "verilog", "second", "Icarus Verilog", "text_simulators:icarus", "iverilog"),
     Kind("ghdl", "vhdl", "vhdl", "GHDL", "text_simulators:ghdl", "ghdl"),
     Kind("hls4ml", "hls4ml", "hls4ml", "hls4ml C simulation, g++"),
+    Kind("conifer", "conifer", "conifer", "conifer, C++", family=TREES),
+    Kind("conifer_vhdl", "conifer_vhdl", "conifer_vhdl", "conifer, VHDL in GHDL", second="ghdl", family=TREES),
 )
+
+
+def kinds(spec: Spec) -> tuple[Kind, ...]:
+    """The engines that there are for a model."""
+    return tuple(kind for kind in KINDS if kind.family in (None, spec.model.family))

@@ -36,7 +36,13 @@ NO_EVENTS = "none"
 """The sample of an imported model whose inputs are not those of a sample."""
 
 NETWORK = ("frontend", "score", "hidden")
-"""Keys of ``[model]`` that every model needs but an imported one."""
+"""Keys of ``[model]`` that every network needs."""
+
+TREES = "trees"
+"""The family, and the front end, of decision trees: no network."""
+
+NEEDED = {IMPORTED: (), TREES: ("frontend", "score", "trees", "depth")}
+"""Family -> the keys of ``[model]`` that it needs instead of :data:`NETWORK`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +81,8 @@ class Model(_Section):
 
     family: str = limited("module in `trigger_ml/families`", pattern=_NAME)
     frontend: str = limited(
-        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths, or uniform "
-        "bits), qkeras (uniform bits) or ptq (uniform bits, rounded without training)",
+        "module in `trigger_ml/frontends` that trains it: hgq (trained bit widths, or uniform bits), qkeras (uniform "
+        "bits), ptq (uniform bits, rounded without training) or trees",
         default="none",
         pattern=_NAME,
     )
@@ -87,11 +93,11 @@ class Model(_Section):
         default="none",
     )
     hidden: tuple[int, ...] = limited(
-        "nodes of each hidden layer, input side first; of deepsets and mixer: of those for each particle",
+        "nodes of each hidden layer, input side first; of deepsets and mixer: of those for each particle; not of trees",
         1,
         4096,
         default=(),
-        length=(1, 16),
+        length=(0, 16),
     )
     head: tuple[int, ...] = limited(
         "deepsets, mixer: nodes of the layers behind the sum over particles", 1, 4096, default=(), length=(0, 16)
@@ -117,17 +123,23 @@ class Model(_Section):
     latent: int = limited("dimensions of the latent space", 1, 256, default=3)
     beta: float = limited("weight of the KL term in the float loss; 0: a plain autoencoder", 0, 100, default=0.0)
     bits: int | None = limited(
-        "bits of every weight and activation; none: hgq trains each width, the other front ends need it",
+        "bits of every weight and activation, of trees of every leaf; none: hgq trains each width, trees take 12, the "
+        "other front ends need it",
         2,
         16,
         default=None,
     )
+    trees: int | None = limited(
+        "trees: how many at most; those behind the best ones on the validation part are cut off", 1, 1024, default=None
+    )
+    depth: int | None = limited("trees: comparisons on the way to a leaf, at most", 1, 6, default=None)
 
     def __post_init__(self) -> None:
         if self.imported:
             self._nothing_else()
             return
         super().__post_init__()
+        self._trees_or_network()
         if self.score in ("rz", "dkl") and self.beta == 0:
             raise SpecError(f'[model] beta is 0, but the score "{self.score}" needs a variance: give a beta above 0')
         if self.frontend in ("qkeras", "ptq") and self.bits is None:
@@ -144,6 +156,22 @@ class Model(_Section):
     def imported(self) -> bool:
         """Whether nothing is trained: the graph came from elsewhere."""
         return self.family == IMPORTED
+
+    def _trees_or_network(self) -> None:
+        trees = self.family == TREES
+        if trees != (self.frontend == TREES):
+            raise SpecError(
+                f'[model] frontend "{self.frontend}" does not go with the family "{self.family}": '
+                f'trees are trained by the frontend "{TREES}", and nothing else is'
+            )
+        if not trees and not self.hidden:
+            raise SpecError("[model] hidden must have 1 to 16 values, not 0")
+        for name in ("hidden", "head", "filters") if trees else ("trees", "depth"):
+            if getattr(self, name):
+                raise SpecError(f"[model] {name} has no meaning for the family {self.family}: take it out")
+        for name in ("trees", "depth") if trees else ():
+            if getattr(self, name) is None:
+                raise SpecError(f"[model] {name} is missing: the family {TREES} needs it")
 
     def _nothing_else(self) -> None:
         for field in dataclasses.fields(self):
@@ -184,6 +212,7 @@ class Train(_Section):
     teacher_hidden: tuple[int, ...] = limited(
         "nodes of the dense layers of a student's teacher; empty: as the student's", 1, 4096, default=(), length=(0, 8)
     )
+    shrinkage: float = limited("trees: the part of each tree's answer that is added", 0, 1, default=0.3, open_low=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -227,6 +256,8 @@ class Engines(_Section):
     onnx: int = limited("exact ONNX in ONNX Runtime", 0, 10**9, default=1_000_000)
     cpp: int = limited("the C++ emulator", 0, 10**9, default=1_000_000)
     cmssw: int = limited("the plug-in for CMSSW, one event a call", 0, 10**9, default=20_000)
+    conifer: int = limited("trees: conifer's C++ model of its firmware", 0, 10**9, default=20_000)
+    conifer_vhdl: int = limited("trees: conifer's VHDL in GHDL", 0, 10**9, default=300)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,8 +386,8 @@ def _build(section: type[Any], table: dict[str, Any]) -> Any:
             raise SpecError(_unknown(section, key, fields))
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        network = section is Model and key in NETWORK and table.get("family") != IMPORTED
-        if (required or network) and key not in table:
+        needed = section is Model and key in NEEDED.get(str(table.get("family")), NETWORK)
+        if (required or needed) and key not in table:
             raise SpecError(_missing(section, key, field))
     if section is not Spec:
         return section(**table)

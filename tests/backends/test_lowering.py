@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.backends.rtl_graphs import chain, score
+from tests.ir.tree_graphs import graph_of, random_inputs, random_trees
 from trigger_ml.backends.rtl import lowering
 from trigger_ml.backends.rtl.lowering import interpret_alkaid, lower, odd_part
-from trigger_ml.backends.rtl.netlist import netlist
+from trigger_ml.backends.rtl.netlist import Cell, Netlist, netlist, wiring
+from trigger_ml.backends.rtl.schedule import cell_delay
 from trigger_ml.errors import GraphError, Unsupported
 from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
 from trigger_ml.fuzz import random_events, random_graph
@@ -18,6 +20,7 @@ from trigger_ml.ir import ops
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
+from trigger_ml.ir.trees import Trees
 
 pytestmark = pytest.mark.needs_rtl
 
@@ -140,3 +143,37 @@ def test_tracing_twice_gives_the_same_cells(graph):
 def test_a_narrow_square_needs_no_multiplier():
     kinds = [c.kind for c in netlist(lower(score())).cells]
     assert kinds.count("product") == 2  # by the inverse width; the squares are look-ups
+
+
+def comparisons() -> Graph:
+    """Two trees of seven features each: comparisons, their bits side by side, tables with slots of their own."""
+    feature, leaf = np.arange(14).reshape(2, 7), np.arange(16).reshape(2, 8) ** 2
+    trees = Trees(ops.integers(feature), ops.integers(feature + 20), ops.integers(leaf), 0, 0)
+    return graph_of(trees, Formats.uniform(Fixed(False, 6, 0)), 14)
+
+
+def test_a_comparison_is_the_sign_of_a_difference_and_bits_side_by_side_take_no_time():
+    net = netlist(lower(comparisons()))
+    assert not {"relu", "any", "all"} & {cell.kind for cell in net.cells}
+    wired = [cell for cell in net.cells if wiring(net, cell) and len(cell.args) + (cell.constant != 0) > 1]
+    assert len(wired) >= 2 * 6  # seven bits a tree
+    assert {cell_delay(net, cell) for cell in wired} == {0.0}
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6])
+def test_trees_of_every_depth(depth):
+    assert same(graph_of(random_trees(9, 2, depth)), random_inputs(1, 500))
+
+
+def test_operands_with_a_bit_in_common_or_a_sign_are_added():
+    narrow, signed = Fixed(False, 2, 0), Fixed(True, 2, 0)
+
+    def wired(shift: int, constant: int = 0, minus: bool = False, of: Fixed = narrow) -> bool:
+        cells = (Cell("input", narrow), Cell("input", of, constant=1))
+        cell = Cell("sum", Fixed(False, 9, 0), (0, 1), (0, shift), (False, minus), constant=constant)
+        return wiring(Netlist((*cells, cell), ((2, 0),), (), 0.0), cell)
+
+    assert [wired(shift) for shift in (-1, 0, 1, 2, 3)] == [False, False, False, True, True]
+    assert [wired(2, constant) for constant in (16, 48, 8, 1, -16)] == [True, True, False, False, False]
+    assert not wired(2, minus=True)
+    assert not wired(2, of=signed)

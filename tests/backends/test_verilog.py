@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.backends.rtl_graphs import chain, found, mutate, score
+from tests.ir.tree_graphs import graph_of, random_inputs, random_trees
 from trigger_ml import tools
 from trigger_ml.artifact import digest_path
 from trigger_ml.backends import verilog
@@ -42,6 +43,14 @@ def test_random_graphs_in_icarus(seed, tmp_path):
     verilog.build(graph, tmp_path / "p", Target(clock_ns=[2.5, 5.0][seed % 2]))
     answers, golden = icarus(tmp_path / "p", graph, events).outputs, interpret(graph, events)
     assert all(np.array_equal(answers[o], golden[o]) for o in graph.outputs)
+
+
+@pytest.mark.parametrize("depth", [3, 4])
+def test_trees(depth, tmp_path):
+    """Bits side by side, comparisons, and a table with a constant before it."""
+    graph, events = graph_of(random_trees(1, 3, depth)), {"x": random_inputs(2, 100)}
+    verilog.build(graph, tmp_path / "p", Target())
+    assert np.array_equal(icarus(tmp_path / "p", graph, events).outputs["score"], interpret(graph, events)["score"])
 
 
 LESS_OFTEN = [pytest.param(t, marks=pytest.mark.slow) for t in (SHORT, Target(clock_ns=25))]

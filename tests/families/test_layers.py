@@ -29,6 +29,10 @@ NETWORKS = {
     "rz": ('family = "conv"\nscore = "rz"\nbeta = 0.1\nfilters = [3]\nkernel = [3]', (8, 3)),
     "pfn": ('family = "deepsets"\nscore = "tagger"\nhead = [3]\nparticles = 6', (8, 3)),
     "efn": ('family = "deepsets"\nscore = "tagger"\nhead = [3]\nweighted = true', (8, 3)),
+    "efn of the leading": (
+        'family = "deepsets"\nscore = "tagger"\nhead = [3]\nweighted = true\nparticles = 4',
+        (8, 3),
+    ),
     "mixer": ('family = "mixer"\nscore = "tagger"\nhead = [3]', (8, 3)),
     "leading": ('family = "mlp"\nscore = "tagger"\nparticles = 2', (8, 3)),
     "double": ('family = "double"\nscore = "pair"', (8, 3)),
@@ -109,7 +113,7 @@ def test_pools_sums_and_wiring_by_hand():
 
 
 def test_a_weighted_sum_by_hand():
-    found = (Reshape("particles", (2, 3)), Columns("angles", (1, 2)), WeightedSum("s", 0))
+    found = (Reshape("particles", (2, 3)), Columns("angles", (1, 2)), WeightedSum("s", "particles", 0))
     x = np.array([[10.0, 1.0, 2.0, 20.0, 3.0, 4.0]])
     assert layers.forward(found, {}, x).tolist() == [[10 + 60, 20 + 80]]
 

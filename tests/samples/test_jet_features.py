@@ -169,12 +169,12 @@ def test_order_boost_along_the_beam_mirroring_and_pt_scale_change_nothing(
     seed: int, boost: float, scale: float, other: int
 ) -> None:
     values = random_jets(seed)
-    before = jet_features.of_jets(values, values, (values[..., 0] > 0).sum(1))
+    before = jet_features.of_jets(values, (values[..., 0] > 0).sum(1))
     order = np.random.default_rng(other).permutation(values.shape[1])
     moved = values[:, order] * (1, -1, 1) + (0, boost, 0)
     # Scale by a power of two: clustering is then the same to the last bit.
     moved = moved * (2.0 ** round(math.log2(scale)), 1, 1) * (moved[..., :1] > 0)
-    after = jet_features.of_jets(moved, moved, (moved[..., 0] > 0).sum(1))
+    after = jet_features.of_jets(moved, (moved[..., 0] > 0).sum(1))
     mass = NAMES.index("mass_mmdt")
     after["features"][:, mass] /= 2.0 ** round(math.log2(scale))
     for key in before:

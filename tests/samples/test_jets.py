@@ -159,6 +159,12 @@ def test_impossible_settings_are_refused_before_anything_is_made(
     assert not (tmp_path / "out").exists()
 
 
+def test_pileup_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SampleError, match="jets are made without"):
+        jets.make("top_600_tau", tmp_path / "out", pileup=20.0)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_larger_sample_begins_with_the_smaller_ones_chunks(tmp_path: Path) -> None:
     small, large = (jet_maker.jobs(Settings("top_600", n, 1), tmp_path, "jets") for n in (2000, 5000))
     assert [job.path for job in small] == [job.path for job in large[: len(small)]]

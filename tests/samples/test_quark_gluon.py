@@ -62,8 +62,16 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.needs_testdata
 @pytest.mark.needs_pythia
 def test_our_pythia_separates_as_the_file_does() -> None:
-    rows = {(r.sample, r.quantity, r.threshold): r for r in quark_gluon.quark_gluon_check(600)}
-    theirs, ours = rows["file", "multiplicity", 0.0], rows["pythia", "multiplicity", 0.5]
-    assert abs(ours.auc - theirs.auc) < 4 * np.hypot(ours.error, theirs.error) + 0.02
-    theirs, ours = rows["file", "width", 0.0], rows["pythia", "width", 0.0]
-    assert abs(ours.auc - theirs.auc) < 4 * np.hypot(ours.error, theirs.error) + 0.02
+    rows = quark_gluon.quark_gluon_check(600)
+    for quantity, threshold in (("multiplicity", 0.5), ("width", 0.0)):
+        difference, error = quark_gluon.shift(rows, quantity, threshold)
+        assert 0 < error < 0.03
+        assert abs(difference) < 3 * error + 0.01, quantity
+
+
+def test_the_shift_by_hand() -> None:
+    row = quark_gluon.Separation("file", "width", 0.0, (9, 9), (1.0, 2.0), 0.60, 0.03)
+    ours = quark_gluon.Separation("pythia", "width", 0.0, (9, 9), (1.0, 2.0), 0.65, 0.04)
+    assert quark_gluon.shift((row, ours), "width") == pytest.approx((0.05, 0.05))
+    with pytest.raises(SampleError, match="no separation of multiplicity at 1 GeV"):
+        quark_gluon.shift((row, ours), "multiplicity", 1.0)

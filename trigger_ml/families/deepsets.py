@@ -45,7 +45,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
     if model.weighted:
         layers.append(Columns("angles", tuple(c for c in range(shape[1]) if c != PT)))
     layers += [Dense(f"particle{i}", units, True) for i, units in enumerate(model.hidden)]
-    layers.append(WeightedSum("pooled", PT) if model.weighted else Sum("pooled"))
+    layers.append(WeightedSum("pooled", "particles", PT) if model.weighted else Sum("pooled"))
     return (*layers, *chain("set", model.head, Dense("output", 1, False)))
 
 

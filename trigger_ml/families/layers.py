@@ -88,9 +88,10 @@ class Sum:
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """Sum over particles of their features, each times the particle's column ``column`` of the network's input."""
+    """Sum over particles of the layer before, each times the particle's column ``column`` of an earlier layer."""
 
     name: str
+    other: str
     column: int
     source: str = ""
 
@@ -278,8 +279,7 @@ def _output(layer: Layer, weights: Weights, z: Floats, found: Mapping[str, Float
         case Sum():
             return z.sum(axis=1)
         case WeightedSum():
-            column = found[INPUT].reshape(len(z), z.shape[1], -1)[:, :, layer.column]
-            return np.einsum("en,enf->ef", column, z)
+            return np.einsum("en,enf->ef", found[layer.other][:, :, layer.column], z)
         case Add():
             return z + found[layer.other]
         case Join():

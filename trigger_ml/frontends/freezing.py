@@ -52,7 +52,7 @@ def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> 
         raise ArtifactError(f"trained.npz holds no {missing}: run the step train again") from None
     b = Builder()
     x = b.input((len(sample.features),), ports(sample.features), name="x")
-    a = add_network(b, x, layers, trained, net.shapes(layers, len(sample.features)), rounding)
+    a = add_network(b, x, layers, trained, rounding)
     parts = {}
     for head in heads:
         part = a

@@ -40,7 +40,6 @@ def add_network(
     x: str,
     layers: Sequence[net.Layer],
     trained: Mapping[str, Quantized],
-    shapes: Mapping[str, net.Shape],
     rounding: Rounding,
 ) -> str:
     """Append the network to ``b`` behind the node ``x``; return the node of its last layer.
@@ -50,7 +49,6 @@ def add_network(
         x: node of the input.
         layers: of the network, without neurons that :func:`trigger_ml.frontends.freezing.trimmed` has cut.
         trained: what was trained of them, by name.
-        shapes: of every layer's output, from :func:`trigger_ml.families.layers.shapes`.
         rounding: of every activation quantizer.
 
     Raises:
@@ -68,7 +66,7 @@ def add_network(
                 if layer.relu and not _clipped(layers, layer.name, trained):
                     a = b.add(ops.Relu(), a, name=f"{layer.name}_relu")
             case net.WeightedSum():
-                a = _weighted(b, a, x, layer, shapes)
+                a = _weighted(b, a, nodes[layer.other], layer)
             case _:
                 a = _wired(b, a, layer, nodes)
         nodes[layer.name] = a
@@ -99,21 +97,13 @@ def _clipped(layers: Sequence[net.Layer], name: str, trained: Mapping[str, Quant
     )
 
 
-def _weighted(b: Builder, a: str, x: str, layer: net.WeightedSum, shapes: Mapping[str, net.Shape]) -> str:
-    """``z (particles, features)`` summed with the particles' integers of one input column as weights."""
-    particles, features = b.known(a).shape
-    columns = int(np.prod(shapes[net.INPUT])) // _particles(shapes)
-    index = ops.integers(layer.column + columns * np.arange(particles))
-    weights = b.add(ops.Take(index), x, name=f"{layer.name}_column")
-    row = b.add(ops.Reshape((1, particles)), weights, name=f"{layer.name}_weights")
+def _weighted(b: Builder, a: str, other: str, layer: net.WeightedSum) -> str:
+    """``z (particles, features)`` summed with a column of another node's particles as weights, unrounded."""
+    features = b.known(a).shape[1]
+    weights = b.add(ops.Take(ops.integers([layer.column])), other, name=f"{layer.name}_column")
+    row = b.add(ops.Permute((1, 0)), weights, name=f"{layer.name}_weights")
     total = b.add(ops.MatMul(), row, a, name=f"{layer.name}_total")
     return b.add(ops.Reshape((features,)), total, name=layer.name)
-
-
-def _particles(shapes: Mapping[str, net.Shape]) -> int:
-    """Particles in an event of the sample: its features over those of a particle."""
-    features = next(shape[1] for name, shape in shapes.items() if name == "particles")
-    return int(np.prod(shapes[net.INPUT])) // features
 
 
 def _wired(b: Builder, a: str, layer: net.Layer, nodes: Mapping[str, str]) -> str:

@@ -218,15 +218,15 @@ def _tagger(
     spec: Spec, sample: Sample, layers: tuple[Layer, ...], key: str, checkpoints: Path, console: Console | None
 ) -> _Target:
     """Signal against background, each weighing as much as all the other's events."""
-    x, label, weight = _labelled(sample, "train")
+    x, label, weight = labelled(sample, "train")
     order = np.random.default_rng([spec.seed, 1]).permutation(len(x))
     x, label, weight = x[order], label[order], weight[order]
-    twin = teacher.tagger(spec, sample, x, label, weight, _labelled(sample, "validation"), key, checkpoints, console)
+    twin = teacher.tagger(spec, sample, x, label, weight, labelled(sample, "validation"), key, checkpoints, console)
     logit = forward(layers, twin, inputs.scaled(x))
     return _Target(x, np.concatenate([logit, label[:, None], weight[:, None]], axis=1), twin, twin)
 
 
-def _labelled(sample: Sample, part: str) -> tuple[Integers, NDArray[np.float32], NDArray[np.float32]]:
+def labelled(sample: Sample, part: str) -> tuple[Integers, NDArray[np.float32], NDArray[np.float32]]:
     """Events of all processes, shuffled by a fixed seed, their labels and weights of mean 1."""
     background, signals = getattr(sample.background, part), [getattr(s, part) for s in sample.signals.values()]
     x = np.concatenate([background, *signals])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +149,23 @@ def _integer_bits(graph: Graph, plan: Plan) -> int:
     return max((4 * top).bit_length() - bounds(graph)[node].frac, 1)
 
 
-def quality(graph: Graph, spec: Spec, plan: Plan, gives_rates: bool) -> dict[str, Any]:
+class Judged(Protocol):
+    """What a score is judged on: see :class:`trigger_ml.frontends.plan.Plan`."""
+
+    @property
+    def twin(self) -> Arrays:
+        """Weights of the float twin."""
+
+    @property
+    def validation(self) -> NDArray[np.integer[Any]]:
+        """Hardware integers: the background's validation part, then each signal's."""
+
+    @property
+    def background(self) -> int:
+        """How many of them are background."""
+
+
+def quality(graph: Graph, spec: Spec, plan: Judged, gives_rates: bool) -> dict[str, Any]:
     """How good the quantized score is as a score: rank correlation with the twin, range, resolution.
 
     Validation events only: background and signals. The working point is the background's quantile at the spec's rate.

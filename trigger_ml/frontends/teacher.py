@@ -344,7 +344,7 @@ def distance_correlation(a: Any, b: Any, weight: Any) -> Any:
     """
     import tensorflow as tf
 
-    p = weight / tf.reduce_sum(weight)
+    p = weight / tf.maximum(tf.reduce_sum(weight), 1.0)  # 0 where no event counts
 
     def centred(v: Any) -> Any:
         d = tf.abs(v[:, None] - v[None])

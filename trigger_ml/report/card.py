@@ -10,7 +10,7 @@ from typing import Any
 from trigger_ml import artifact, spec
 from trigger_ml.errors import ArtifactError
 from trigger_ml.physics.intervals import Estimate
-from trigger_ml.report import labels, model_table
+from trigger_ml.report import labels, model_table, tagger_order
 from trigger_ml.report.document import FAST_SIMULATION
 
 BEGIN, END = "<!-- figures: `make cards` writes what follows -->", "<!-- end of the figures -->"
@@ -44,6 +44,7 @@ def write_all(models: Path, runs: Path, docs: Path) -> None:
         rows.append(model_table.row(report, spec.load(folder / "spec.toml")))
     put(docs.parent / "README.md", model_table.costs(rows))
     put(docs / "models.md", f"{model_table.costs(rows)}\n{model_table.physics(rows)}")
+    put(docs / "taggers.md", tagger_order.compare(rows))
     artifact.write_json(docs / "models.json", rows)
 
 

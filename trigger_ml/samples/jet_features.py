@@ -55,12 +55,11 @@ _WHOLE = 3.0
 """Radius of the reclustering: nothing of a jet is farther apart."""
 
 
-def of_jets(constituents: NDArray, jet: NDArray, count: NDArray) -> dict[str, NDArray[np.float32]]:
-    """Both kinds of features.
+def of_jets(constituents: NDArray, count: NDArray) -> dict[str, NDArray[np.float32]]:
+    """Both tables of features.
 
     Args:
         constituents: (jets, K, 3): pT in GeV, eta and phi relative to the jet's axis, zeros behind the last.
-        jet: (jets, 4); not used but for its length.
         count: (jets,) multiplicity, which may exceed K.
 
     Returns:

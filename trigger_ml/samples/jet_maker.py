@@ -41,7 +41,7 @@ class Settings:
 
     Attributes:
         name: of the set, one of ``jet_processes.SETS``.
-        jets: of each class; all parts are whole chunks' (of 1000), but for a smaller sample's single one.
+        jets: of each class: whole thousands, or fewer than a thousand.
         seed: of everything.
     """
 
@@ -116,7 +116,7 @@ def run(job: Job) -> None:
         artifact.write_npz(job.path, jet_making.make_jets(jets, job.kind, job.sizes, job.generator()))
     else:
         made = artifact.read_npz(job.jets)
-        artifact.write_npz(job.path, jet_features.of_jets(made["constituents"], made["jet"], made["count"]))
+        artifact.write_npz(job.path, jet_features.of_jets(made["constituents"], made["count"]))
 
 
 def _finished(job: Job) -> bool:

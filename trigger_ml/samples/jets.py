@@ -108,6 +108,7 @@ def make(
     seed: int = SEED,
     workers: int = 1,
     console: Console | None = None,
+    pileup: float = 0.0,
 ) -> Path:
     """Generate the set of a variant with Pythia and FastJet into ``folder``; a broken-off run goes on where it was.
 
@@ -118,6 +119,7 @@ def make(
         seed: of everything.
         workers: processes.
         console: shows the finished chunks; None shows nothing.
+        pileup: 0; jets have none.
 
     Raises:
         ToolMissing: without the extra ``datagen``.
@@ -125,6 +127,8 @@ def make(
         ArtifactError: if another process works in the folder.
     """
     chosen = settings(variant, jets, seed)
+    if pileup != 0:
+        raise SampleError(f"pileup is {pileup:g}, but jets are made without: leave it out")
     if console is None:
         return jet_maker.make(chosen, folder, workers)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -100,6 +100,24 @@ def quark_gluon_check(events: int = 4000, seed: int = 1, path: Path | None = Non
     return (*rows, *_separations("pythia", *(simulate(lines, events, seed) for lines in (QUARKS, GLUONS))))
 
 
+def shift(rows: tuple[Separation, ...], quantity: str, threshold: float = 0.0) -> tuple[float, float]:
+    """AUC in our Pythia less that in the file, and its error.
+
+    Args:
+        rows: of :func:`quark_gluon_check`.
+        quantity: ``multiplicity`` or ``width``.
+        threshold: at which ours is counted, in GeV; one of :data:`THRESHOLDS` for the multiplicity, 0 for the width.
+
+    Raises:
+        SampleError: if there is no such row.
+    """
+    theirs = [row for row in rows if (row.sample, row.quantity) == ("file", quantity)]
+    ours = [row for row in rows if (row.sample, row.quantity, row.threshold) == ("pythia", quantity, threshold)]
+    if not theirs or not ours:
+        raise SampleError(f"no separation of {quantity} at {threshold:g} GeV: give one of the rows' quantities")
+    return ours[0].auc - theirs[0].auc, float(np.hypot(ours[0].error, theirs[0].error))
+
+
 def packaged() -> Path:
     """The file in the installed package; nothing is downloaded.
 

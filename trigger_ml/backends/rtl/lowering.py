@@ -53,7 +53,7 @@ def check(graph: Graph) -> None:
         elif isinstance(node.op, ops.Table):
             constants = [node.op.values]
             first = known[node.inputs[0]]
-            if (int(first.hi.max()) - int(first.lo.min())).bit_length() > TABLE_BITS:
+            if int((first.hi - first.lo).max()).bit_length() > TABLE_BITS:
                 raise Unsupported(
                     f"rtl: table {node.name!r} is indexed by more than {TABLE_BITS} bits: "
                     "requantize its input to fewer bits"

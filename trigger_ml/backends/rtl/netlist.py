@@ -6,8 +6,11 @@ A cell computes one integer from earlier ones. Its result is floored to the grid
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from trigger_ml.fixed import Fixed
@@ -137,6 +140,37 @@ def _cell(op: Any, to: Fixed) -> Cell:
             return _sum(to, args, tuple(data[1::2]), tuple(not plus for plus in data[0::2]))
         case _:
             raise ValueError(f"alkaid operation code {op.opcode} is unknown: this version of alkaid is not supported")
+
+
+def wiring(net: Netlist, cell: Cell) -> bool:
+    """Whether a sum's operands have no bit in common and none is negative: it is their bits side by side."""
+    return cell in _side_by_side(net)
+
+
+LOWEST = 128
+"""Bit of a mask that has the weight 1: no bit of any cell lies that far below it."""
+
+
+@lru_cache(maxsize=8)
+def _side_by_side(net: Netlist) -> frozenset[Cell]:
+    """The sums that are :func:`wiring`, found from the bits that may be set in each cell."""
+    masks: list[int] = []
+    found = set()
+    for cell in net.cells:
+        own = ((1 << cell.to.width) - 1) << (LOWEST - cell.to.frac)
+        if cell.kind == "sum" and not any(cell.minus) and cell.constant >= 0:
+            parts = [_moved(masks[a], s) for a, s in zip(cell.args, cell.shifts, strict=True)]
+            parts.append(cell.constant << (LOWEST - cell.frac))
+            together = functools.reduce(operator.or_, parts)
+            if not any(net.cells[a].to.signed for a in cell.args) and together == sum(parts):
+                found.add(cell)
+                own &= together
+        masks.append(own)
+    return frozenset(found)
+
+
+def _moved(mask: int, shift: int) -> int:
+    return mask << shift if shift >= 0 else mask >> -shift
 
 
 def _live(whole: Netlist) -> Netlist:

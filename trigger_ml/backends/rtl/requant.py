@@ -122,6 +122,8 @@ def _fitted(x: Variable, to: Fixed, overflow: Overflow) -> Variable:
         return x
     if x.low == x.high:
         return fit(x, to, Rounding.TRN, overflow)
+    if to.width == 1 and not to.signed and overflow in (Overflow.SAT, Overflow.SAT_SYM) and x.low <= high <= x.high:
+        return ~sign(x - high) * high  # a comparison: nothing but the sign of a difference
     if overflow is Overflow.WRAP:
         return bits(x, to.frac, to.integer - int(to.signed), to.signed)
     if x.low > high or x.high < low:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from trigger_ml.backends.rtl.netlist import Cell, Netlist
+from trigger_ml.backends.rtl.netlist import Cell, Netlist, wiring
 from trigger_ml.errors import Unsupported
 
 LUT_NS, NET_NS = 0.08, 0.35
@@ -142,7 +142,7 @@ def cell_delay(net: Netlist, cell: Cell) -> float:
     match cell.kind:
         case "sum":
             operands = sum(a.width > 0 for a in args) + (cell.constant != 0)
-            if operands < 2 and not any(cell.minus):
+            if wiring(net, cell) or (operands < 2 and not any(cell.minus)):
                 return 0.0
             return level * max(operands - 1, 1) + CARRY_NS + CARRY_BIT_NS * cell.to.width + CARRY_OUT_NS
         case "relu":

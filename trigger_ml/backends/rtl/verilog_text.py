@@ -17,7 +17,7 @@ from trigger_ml.backends.rtl.design import (
     output_elements,
     received,
 )
-from trigger_ml.backends.rtl.netlist import Cell, Lookup
+from trigger_ml.backends.rtl.netlist import Cell, Lookup, wiring
 
 
 def verilog(plan: Design) -> str:
@@ -139,6 +139,9 @@ def _expression(plan: Design, cell: Cell, terms: list[str], constant_shift: int,
             return f"{name_of(plan, cell.args[2], stage)}[{key.to.width - 1}] ? {terms[0]} : {terms[1]}"
         case "relu":
             return terms[0]
+    if len(terms) + (cell.constant != 0) > 1 and wiring(plan.net, cell):
+        value = cell.constant << constant_shift
+        return " | ".join([*terms, *([f"{value.bit_length() + 1}'sd{value}"] if value else [])])
     text = "".join(f" {'-' if m else '+'} {t}" for t, m in zip(terms, cell.minus, strict=True))
     if cell.constant:
         value = cell.constant << constant_shift

@@ -18,7 +18,7 @@ from trigger_ml.backends.rtl.design import (
     output_elements,
     received,
 )
-from trigger_ml.backends.rtl.netlist import Cell, Lookup
+from trigger_ml.backends.rtl.netlist import Cell, Lookup, wiring
 
 
 def vhdl(plan: Design) -> str:
@@ -170,6 +170,9 @@ def _expression(plan: Design, cell: Cell, terms: list[str], constant_shift: int,
             return f" {cell.kind} ".join(terms)
         case "relu":
             return terms[0]
+    if len(terms) + (cell.constant != 0) > 1 and wiring(plan.net, cell):
+        constant = [f'signed\'("{cell.constant << constant_shift:0{full}b}")'] if cell.constant else []
+        return " or ".join([*terms, *constant])
     text = "".join(f" {'-' if m else '+'} {t}" for t, m in zip(terms, cell.minus, strict=True))
     if cell.constant:
         value = (cell.constant << constant_shift) % (1 << full)

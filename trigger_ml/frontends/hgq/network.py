@@ -95,7 +95,9 @@ class Network:
             return QDense(layer.units, **shared)
         kind = QConv1D if len(layer.size) == 1 else QConv2D
         padding = "same" if layer.same else "valid"
-        return kind(layer.filters, layer.size, strides=layer.strides, padding=padding, **shared)
+        made = kind(layer.filters, layer.size, strides=layer.strides, padding=padding, **shared)
+        made.convolution_op = lambda inputs, kernel: floatnet.convolved(layer, kernel, inputs)
+        return made
 
     def _summed(self, layer: net.Layer, fine: bool, shape: tuple[int, ...]) -> Any:
         """The quantizer of a layer that adds; each of its bits is one bit of an adder, times those of a weight."""
@@ -167,9 +169,7 @@ class Network:
 
 def _names(layer: net.Layer) -> tuple[str, ...]:
     """What a layer reads beside the one before it."""
-    if isinstance(layer, net.Add | net.Join):
-        return (layer.other,)
-    return (net.INPUT,) if isinstance(layer, net.WeightedSum) else ()
+    return (layer.other,) if isinstance(layer, net.Add | net.Join | net.WeightedSum) else ()
 
 
 def _others(layer: net.Layer, found: dict[str, Any]) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Trees as projects of conifer: what it is told, and how it is run."""
