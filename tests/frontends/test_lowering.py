@@ -15,6 +15,7 @@ from trigger_ml.families import layers as net
 from trigger_ml.fixed import Fixed, Rounding
 from trigger_ml.frontends import freezing, scoring
 from trigger_ml.frontends.plan import Head, Plan
+from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.interpret import check_inputs, evaluate, interpret
 from trigger_ml.samples.dataset import Feature, Sample, Split
 
@@ -82,7 +83,8 @@ def test_the_graph_is_the_layers_with_their_quantizers(name: str, seed: int) -> 
     x = events.background.train
     expected = by_hand(found, arrays, x)
     score = np.clip(np.floor(expected[:, 0] * 2.0**HEAD.frac + 0.5), HEAD.lo, HEAD.hi)
-    assert np.array_equal(interpret(graph, x)["score"][:, 0], score.astype(np.int64))
+    ours = interpret(graph, x)["score"][:, 0] * 2.0 ** -bounds(graph)["score"].frac
+    assert np.array_equal(ours, score * 2.0**-HEAD.frac)
     assert np.unique(score).size > 5
 
 
@@ -122,5 +124,5 @@ def test_hgq_computes_what_the_graph_does(name: str) -> None:
     arrays = made.arrays() | scoring.head_arrays((head,))
     graph = freezing.to_graph(arrays, wanted, events, Rounding.RND)
     ours = evaluate(graph, check_inputs(graph, x))["score"]
-    assert np.array_equal(ours * 2.0**-HEAD.frac, outputs.astype(np.float64))
+    assert np.array_equal(ours * 2.0 ** -bounds(graph)["score"].frac, outputs.astype(np.float64))
     assert np.unique(ours).size > 5
