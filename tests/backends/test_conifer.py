@@ -12,6 +12,7 @@ import pytest
 from tests.ir.tree_graphs import graph_of, random_inputs, random_trees
 from trigger_ml import engines, spec
 from trigger_ml.backends import conifer, conifer_vhdl
+from trigger_ml.backends.conifer_project import running
 from trigger_ml.backends.conifer_project.description import configs, described
 from trigger_ml.errors import Mismatch, Unsupported
 from trigger_ml.fixed import Fixed
@@ -66,6 +67,19 @@ def test_the_vhdl_is_exact(tmp_path: Path, depth: int) -> None:
     before = {p: p.read_bytes() for p in (tmp_path / "made").rglob("*") if p.is_file()}
     assert same(graph, conifer_vhdl.simulate(tmp_path / "made", graph, x), x)
     assert before == {p: p.read_bytes() for p in (tmp_path / "made").rglob("*") if p.is_file()}
+
+
+@pytest.mark.needs_trees
+@pytest.mark.slow
+def test_what_is_written_again_is_the_same_and_names_no_machine(tmp_path: Path) -> None:
+    made = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        running.write(forest(), tmp_path / name, TARGET, ("cpp", "hls", "vhdl"))
+        files = (p for p in (tmp_path / name).rglob("*") if p.is_file())
+        made.append({p.relative_to(tmp_path / name): p.read_bytes() for p in files})
+    assert made[0] == made[1]
+    assert not any(str(tmp_path).encode() in content for content in made[0].values())
 
 
 def test_the_description_is_the_trees() -> None:
