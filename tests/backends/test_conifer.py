@@ -16,6 +16,7 @@ from trigger_ml.backends.conifer_project import running
 from trigger_ml.backends.conifer_project.description import configs, described
 from trigger_ml.errors import Mismatch, Unsupported
 from trigger_ml.fixed import Fixed
+from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
@@ -26,13 +27,13 @@ TARGET = Target()
 
 
 def forest(seed: int = 1, depth: int = 4) -> Graph:
-    """Five trees with holes, one of them a single leaf, with a base and a decision."""
-    trees = random_trees(seed, 5, depth)
-    feature = trees.feature.copy()
+    """Five trees with holes, one of them a single leaf, with a base and a decision in the middle of the range."""
+    made = random_trees(seed, 5, depth)
+    feature = made.feature.copy()
     feature[3] = -1
-    return with_decision(
-        graph_of(replace(trees, feature=feature, threshold=np.where(feature < 0, 0, trees.threshold))), 3
-    )
+    graph = graph_of(replace(made, feature=feature, threshold=np.where(feature < 0, 0, made.threshold)))
+    score = bounds(graph)["score"]
+    return with_decision(graph, int(score.lo[0] + score.hi[0] + 1) // 2)
 
 
 def same(graph: Graph, got: dict[str, np.ndarray], x: np.ndarray) -> bool:
