@@ -12,9 +12,11 @@ import pytest
 from tests.ir.tree_graphs import graph_of, random_inputs, random_trees
 from trigger_ml import engines, spec
 from trigger_ml.backends import conifer, conifer_vhdl
+from trigger_ml.backends.conifer_project import running
 from trigger_ml.backends.conifer_project.description import configs, described
 from trigger_ml.errors import Mismatch, Unsupported
 from trigger_ml.fixed import Fixed
+from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
@@ -25,13 +27,13 @@ TARGET = Target()
 
 
 def forest(seed: int = 1, depth: int = 4) -> Graph:
-    """Five trees with holes, one of them a single leaf, with a base and a decision."""
-    trees = random_trees(seed, 5, depth)
-    feature = trees.feature.copy()
+    """Five trees with holes, one of them a single leaf, with a base and a decision in the middle of the range."""
+    made = random_trees(seed, 5, depth)
+    feature = made.feature.copy()
     feature[3] = -1
-    return with_decision(
-        graph_of(replace(trees, feature=feature, threshold=np.where(feature < 0, 0, trees.threshold))), 3
-    )
+    graph = graph_of(replace(made, feature=feature, threshold=np.where(feature < 0, 0, made.threshold)))
+    score = bounds(graph)["score"]
+    return with_decision(graph, int(score.lo[0] + score.hi[0] + 1) // 2)
 
 
 def same(graph: Graph, got: dict[str, np.ndarray], x: np.ndarray) -> bool:
@@ -66,6 +68,19 @@ def test_the_vhdl_is_exact(tmp_path: Path, depth: int) -> None:
     before = {p: p.read_bytes() for p in (tmp_path / "made").rglob("*") if p.is_file()}
     assert same(graph, conifer_vhdl.simulate(tmp_path / "made", graph, x), x)
     assert before == {p: p.read_bytes() for p in (tmp_path / "made").rglob("*") if p.is_file()}
+
+
+@pytest.mark.needs_trees
+@pytest.mark.slow
+def test_what_is_written_again_is_the_same_and_names_no_machine(tmp_path: Path) -> None:
+    made = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        running.write(forest(), tmp_path / name, TARGET, ("cpp", "hls", "vhdl"))
+        files = (p for p in (tmp_path / name).rglob("*") if p.is_file())
+        made.append({p.relative_to(tmp_path / name): p.read_bytes() for p in files})
+    assert made[0] == made[1]
+    assert not any(str(tmp_path).encode() in content for content in made[0].values())
 
 
 def test_the_description_is_the_trees() -> None:

@@ -37,9 +37,6 @@ APART = 2.0
 TILT = 0.6
 """How much the tails of two scores count in their dependence: see :func:`dependence`."""
 
-REGIONS, EXCESS, CUT_WIDTH = (0.1, 0.03, 0.01, 0.003, 0.001), 0.1, 0.15
-"""Total efficiencies at which two cuts shall keep no excess, its weight, and the width of the cuts in spreads."""
-
 PAIR_BATCH = 2048
 """Events in which tails are to be seen."""
 
@@ -349,42 +346,17 @@ def dependence(a: Any, b: Any, background: Any) -> Any:
     The squared distance correlation with the events weighted by functions of either score alone: independent scores
     stay independent under such weights, whatever they are. Here an event that a fraction ``t`` of the batch exceeds in
     a score weighs ``t ** -TILT`` for it: without that the bulk decides, and the regions that a trigger looks at, where
-    everything grows with the hardness of a collision, are left correlated. To it comes :func:`excess`.
+    everything grows with the hardness of a collision, are left correlated.
     """
     import tensorflow as tf
 
     count = tf.reduce_sum(background) + 1.0
-    weight, ordered = background, []
+    weight = background
     for score in (a, b):
         hidden = tf.where(background > 0, score, -1e9)  # what is not background comes last
         rank = tf.cast(tf.argsort(tf.argsort(-hidden)), tf.float32)
         weight *= tf.stop_gradient(((rank + 1.0) / count) ** -TILT)
-        ordered.append(tf.stop_gradient(tf.sort(hidden, direction="DESCENDING")))
-    return distance_correlation(a, b, weight) + EXCESS * excess(a, b, background, ordered, count)
-
-
-def excess(a: Any, b: Any, background: Any, ordered: Sequence[Any], count: Any) -> Any:
-    """The squared excess of events that two cuts of equal efficiency both keep, over what independent scores would keep.
-
-    Relative, summed over the total efficiencies :data:`REGIONS`, with cuts of a finite width. The square is the product
-    of two halves of the batch, so that its expectation is not raised by the few events that are left.
-    """
-    import tensorflow as tf
-
-    total = tf.constant(0.0)
-    for region in REGIONS:
-        place = tf.cast(region**0.5 * count, tf.int32)
-        kept = [
-            tf.sigmoid((s - tf.gather(o, place)) / CUT_WIDTH) * background for s, o in zip((a, b), ordered, strict=True)
-        ]
-        halves = []
-        for half in (slice(0, None, 2), slice(1, None, 2)):
-            n = tf.reduce_sum(background[half]) + 1.0
-            first, second = (tf.reduce_sum(k[half]) / n for k in kept)
-            both = tf.reduce_sum(kept[0][half] * kept[1][half]) / n
-            halves.append((both - first * second) / region)
-        total += halves[0] * halves[1]
-    return total
+    return distance_correlation(a, b, weight)
 
 
 def distance_correlation(a: Any, b: Any, weight: Any) -> Any:
