@@ -263,7 +263,9 @@ def list_(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="emulation: the speed of every engine, side by side.")] = "emulation",
+    what: Annotated[
+        str, typer.Argument(help="emulation: the speed of every engine; ternary: time and size of low-bit ONNX models.")
+    ] = "emulation",
     models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"),
     only: Annotated[list[str] | None, typer.Option(help="Only these models.")] = None,
     as_json: AsJson = False,
@@ -273,8 +275,14 @@ def bench(
 
     from trigger_ml import bench as benchmarks
 
+    if what == "ternary":
+        from trigger_ml.offline import benchmark
+
+        found = [asdict(row) for row in benchmark.ternary(_console())]
+        _give(found, as_json) if as_json else _plain_table(found)
+        return
     if what != "emulation":
-        raise SpecError(f"there is no benchmark {what!r}: give emulation")
+        raise SpecError(f"there is no benchmark {what!r}: give emulation or ternary")
     rows = [asdict(row) for row in benchmarks.emulation(only or benchmarks.MODELS, models, _console())]
     if as_json:
         _give(rows, as_json)
@@ -360,6 +368,25 @@ def _bench_table(rows: list[dict[str, Any]]) -> None:
         cells = (f"{row['events_per_s']:,.0f}", f"{row['ratio_to_hls4ml']:,.1f}", "yes" if row["equal"] else "NO")
         table.add_row(row["model"], row["engine"], *cells, build, share)
     Console().print(table)
+
+
+def _plain_table(rows: list[dict[str, Any]]) -> None:
+    """Rows with the same keys, these as heads."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*(key.replace("_", " ") for key in rows[0]), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

@@ -190,3 +190,6 @@ EXPORT void ternary_product(int kernel, const float* x, const uint8_t* w, float 
     list[kernel]->quantize(p, 0, rows);
     list[kernel]->multiply(p, 0, rows, 0, p.blocks);
 }
+
+// Products in registers alone with the kernel that is used: the limit that the others are measured against.
+EXPORT int64_t ternary_peak(int64_t rounds) { return best().peak(rounds); }

@@ -29,6 +29,7 @@ struct Kernel {
     const char* name;
     void (*quantize)(const Product&, int64_t first, int64_t last);                          // rows
     void (*multiply)(const Product&, int64_t first, int64_t last, int block, int end);      // rows, blocks of columns
+    int64_t (*peak)(int64_t rounds);  // does products in registers alone, as fast as it can; returns how many
 };
 
 const Kernel& portable_kernel();

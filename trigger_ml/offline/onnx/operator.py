@@ -100,13 +100,18 @@ def product(
     return y
 
 
+def peak(rounds: int) -> int:
+    """Do ``rounds`` of products in registers alone, with the kernel in use; how many products that were, 0: not known."""
+    return int(_opened().ternary_peak(ctypes.c_int64(rounds)))
+
+
 @functools.cache
 def _opened() -> Any:
     try:
         opened = ctypes.CDLL(str(library()))
     except OSError as error:
         raise ToolFailed(f"{library()} can't be loaded ({error}): remove it and try again") from None
-    opened.ternary_kernel.restype = ctypes.c_char_p
+    opened.ternary_kernel.restype, opened.ternary_peak.restype = ctypes.c_char_p, ctypes.c_int64
     return opened
 
 

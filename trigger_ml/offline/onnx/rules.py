@@ -61,7 +61,8 @@ def _linear(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     small = op.mode != "int8"
     if w.lowering == "ternary" and small:
         arguments = (w.kernel(packed(codes.codes)), w.const([codes.scale]), w.const(bias))
-        return w.op(NAME, inputs[0], *arguments, domain=OPERATOR_DOMAIN)
+        made = w.op(NAME, inputs[0], *arguments, domain=OPERATOR_DOMAIN)
+        return w.shaped(made, [None, *seen.network.shapes[node.name]])
     top = w.op("Max", w.op("ReduceMax", w.op("Abs", inputs[0]), w.const([-1], np.int64), keepdims=1), w.const(SMALLEST))
     x = w.op("Mul", inputs[0], w.op("Div", w.const(np.float32(TOP)), top))
     whole = _integer(w, x, codes) if w.lowering in ("int8", "ternary") else _floating(w, x, codes, small)

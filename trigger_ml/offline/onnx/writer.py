@@ -93,15 +93,23 @@ class Writer:
         self.constants[name] = self.ir.Value(name=name, const_value=tensor, type=kind, shape=tensor.shape)
         return self.constants[name]
 
-    def port(self, name: str, shape: list[int | str]) -> Value:
+    def port(self, name: str, shape: list[int | str | None]) -> Value:
         """A float input of a graph."""
         kind = self.ir.TensorType(self.ir.DataType.FLOAT)
         return self.ir.Value(name=name, type=kind, shape=self.ir.Shape(shape))
 
-    def named(self, value: Value, name: str, shape: list[int | str]) -> Value:
+    def shaped(self, value: Value, shape: list[int | str | None]) -> Value:
+        """A float value whose shape is told, for what follows an operator that runtimes don't know.
+
+        Where a runtime can't infer a rank it rewrites fewer products, and then float layers round otherwise.
+        """
+        value.type, value.shape = self.ir.TensorType(self.ir.DataType.FLOAT), self.ir.Shape(shape)
+        return value
+
+    def named(self, value: Value, name: str, shape: list[int | str | None]) -> Value:
         """A value as a graph's output."""
-        out = self.op("Identity", value)
-        out.name, out.type, out.shape = name, self.ir.TensorType(self.ir.DataType.FLOAT), self.ir.Shape(shape)
+        out = self.shaped(self.op("Identity", value), shape)
+        out.name = name
         return out
 
     def model(self, ports: list[Value], output: Value, entries: dict[str, str]) -> bytes:
