@@ -30,6 +30,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+offline = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
+app.add_typer(offline, name="offline")
+
 SpecPath = Annotated[Path, typer.Argument(help="A spec.toml, or the folder of a model.", show_default=False)]
 RunPath = Annotated[
     Path, typer.Argument(help="A run folder, a spec.toml or the folder of a model.", show_default=False)
@@ -288,6 +291,32 @@ def bench(
         _give(rows, as_json)
     else:
         _bench_table(rows)
+
+
+@offline.command(name="run")
+def offline_run(
+    spec: Annotated[Path, typer.Argument(help="A spec.toml of models/offline, or its folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = _PROJECTS,
+    as_json: AsJson = False,
+) -> None:
+    """Train a row at every precision, compare all lowerings, measure.
+
+    Stopped, it goes on where it was.
+    """
+    from trigger_ml.offline import run as rows
+
+    _give(rows.run(spec, _console(), out), as_json)
+
+
+@offline.command(name="table")
+def offline_table(
+    models: Annotated[Path, typer.Option(help="Folder of rows.")] = Path("models/offline"), as_json: AsJson = False
+) -> None:
+    """What each precision costs, of all rows that were run."""
+    from trigger_ml.offline import run as rows
+
+    found = rows.table(models)
+    _give(found, as_json) if as_json or not found else _plain_table(found)
 
 
 @app.command()

@@ -138,7 +138,7 @@ def _measured(plain: models.Model, written: dict[Lowering, models.Model], feed: 
     calls: list[Callable[[], Any]] = []
     for each in (plain, *written.values()):
         session = models.opened(each.content, each.digest)
-        calls.append(lambda session=session: models.evaluate(session, feed))
+        calls.append(_call(session, feed))
     outputs = [call() for call in calls]
     repeats = []
     for call in calls:
@@ -149,6 +149,10 @@ def _measured(plain: models.Model, written: dict[Lowering, models.Model], feed: 
         for i, call in enumerate(calls):
             best[i] = min(best[i], _timed(call, repeats[i])[1] / repeats[i])
     return {k: (best[i], best[i] / best[0], outputs[i]) for i, k in enumerate(written, 1)}
+
+
+def _call(session: Any, feed: Any) -> Callable[[], Any]:
+    return lambda: models.evaluate(session, feed)
 
 
 def _timed(call: Callable[[], Any], times: int) -> tuple[Any, float]:

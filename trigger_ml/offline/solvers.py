@@ -6,7 +6,7 @@ a model give the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,7 +64,15 @@ def step(
 
 def solve(solver: Solver, steps: int, x: NDArray[np.float32], slope: Callable[[Any, Any], Any]) -> NDArray[np.float32]:
     """From time 0 to 1 by a loop on the host; ``slope(time, x)`` with a time ``(1, 1)`` float32."""
+
+    def add(y: Any, k: Any, c: float) -> Any:
+        return y + k * y.dtype.type(c)
+
     for times in solver.times(steps):
         at = [t.reshape(1, 1) for t in times]
-        x = step(solver, 1 / steps, x, lambda i, y, at=at: slope(at[i], y), lambda y, k, c: y + k * y.dtype.type(c))
+        x = step(solver, 1 / steps, x, _stages(at, slope), add)
     return x
+
+
+def _stages(at: Sequence[Any], slope: Callable[[Any, Any], Any]) -> Callable[[int, Any], Any]:
+    return lambda i, y: slope(at[i], y)

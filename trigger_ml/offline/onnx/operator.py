@@ -101,7 +101,7 @@ def product(
 
 
 def peak(rounds: int) -> int:
-    """Do ``rounds`` of products in registers alone, with the kernel in use; how many products that were, 0: not known."""
+    """Do ``rounds`` of products in registers alone, with the kernel in use; how many that were, 0: not known."""
     return int(_opened().ternary_peak(ctypes.c_int64(rounds)))
 
 

@@ -28,7 +28,7 @@ def sampler(network: Network, weights: Weights, lowering: Lowering, method: Meth
     if "x" not in shapes or shapes.get("time") != (1,) or shapes[network.output] != shapes["x"]:
         raise GraphError("a sampler needs a network with ports x and time, and an output of the shape of x")
     w, solver = Writer(lowering), SOLVERS[method]
-    state = ["batch", *shapes["x"]]
+    state: list[int | str | None] = ["batch", *shapes["x"]]
     noise = w.port("noise", state)
     others = {p.name: w.port(p.name, ["batch", *p.shape]) for p in network.ports if p.name not in ("x", "time")}
     x, times = w.port("state", state), w.port("times", [len(solver.at)])

@@ -1,0 +1,49 @@
+"""Losses of the trained form, each a function of the step's seed and a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trigger_ml.offline.framework import Trained
+
+Loss = Callable[..., Any]
+
+
+def flow_matching(net: Trained, conditional: bool) -> Loss:
+    """``|v(x_t, t, c) - (x_1 - x_0)|**2`` on straight lines from noise x_0 (Y. Lipman et al., arXiv:2210.02747)."""
+
+    def loss(seed: Any, target: Any, condition: Any) -> Any:
+        import tensorflow as tf
+
+        noise = tf.random.stateless_normal(tf.shape(target), seed)
+        return _on_lines(net, seed, noise, target, condition if conditional else None)
+
+    return loss
+
+
+def direct_diffusion(net: Trained) -> Loss:
+    """The same from what was measured instead of noise, and conditioned on it (A. Butter et al., arXiv:2411.02495)."""
+    return lambda seed, target, condition: _on_lines(net, seed, condition, target, condition)
+
+
+def _on_lines(net: Trained, seed: Any, start: Any, target: Any, condition: Any) -> Any:
+    import tensorflow as tf
+
+    t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1)
+    feed = {"x": start + t * (target - start), "time": t}
+    if condition is not None:
+        feed["condition"] = condition
+    return tf.reduce_mean((net(feed) - (target - start)) ** 2)
+
+
+def classifier(net: Trained) -> Loss:
+    """Weighted binary cross-entropy of a logit; its least gives the log of the ratio of densities."""
+
+    def loss(seed: Any, x: Any, label: Any, weight: Any) -> Any:
+        import tensorflow as tf
+
+        each = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=net({"x": x})[:, 0])
+        return tf.reduce_sum(weight * each) / tf.reduce_sum(weight)
+
+    return loss
