@@ -2,9 +2,9 @@
 
 Lengths are in radiation lengths, energies in GeV. A photon makes a pair after 9/7 on average and divides its energy
 uniformly. An electron loses the critical energy for each length by ionisation and radiates fractions z of its energy
-with a density of 1/z for each length, above 1 %: the energy that it loses so in a short length is that share of it. What falls below the threshold stays within one length
-on average (Heitler's and Rossi's picture; Review of Particle Physics, "Passage of particles through matter"). Layers
-are read with a resolution of 10 % / sqrt(E).
+with a density of 1/z for each length, above 1 %: the energy that it loses so in a short length is that share of it.
+What falls below the threshold stays within one length on average (Heitler's and Rossi's picture; Review of Particle
+Physics, "Passage of particles through matter"). Layers are read with a resolution of 10 % / sqrt(E).
 
 Given: log10 of the energy, uniform from 5 to 50 GeV. Truth: log of visible over true energy, and for each layer but
 the last the logit of its share of what it and later ones see, all brought to mean 0 and deviation 1.
