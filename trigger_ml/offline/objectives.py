@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from trigger_ml.errors import SpecError
 from trigger_ml.offline.framework import Trained
+from trigger_ml.offline.paths import Path, seen
 
 Loss = Callable[..., Any]
 
@@ -35,6 +37,30 @@ def _on_lines(net: Trained, seed: Any, start: Any, target: Any, condition: Any) 
     if condition is not None:
         feed["condition"] = condition
     return tf.reduce_mean((net(feed) - (target - start)) ** 2)
+
+
+def score_matching(net: Trained, path: Path, conditional: bool) -> Loss:
+    """``|net(c x_t, t) - noise|**2`` for ``x_t = alpha data + sigma noise`` (arXiv:2011.13456, weight sigma**2).
+
+    Raises:
+        SpecError: for a path that adds no noise.
+    """
+    if path.noised is None:
+        raise SpecError("score matching needs a path that adds noise")
+    noised = path.noised
+
+    def loss(seed: Any, target: Any, condition: Any) -> Any:
+        import tensorflow as tf
+
+        noise = tf.random.stateless_normal(tf.shape(target), seed)
+        t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1, path.stop, path.start)
+        alpha, sigma = noised(t)
+        feed = {"x": (alpha * target + sigma * noise) * seen(noised, t), "time": t}
+        if conditional:
+            feed["condition"] = condition
+        return tf.reduce_mean((net(feed) - noise) ** 2)
+
+    return loss
 
 
 def classifier(net: Trained) -> Loss:

@@ -6,12 +6,14 @@ a model give the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trigger_ml.offline.paths import FLOW, Path
 
 Method = Literal["euler", "midpoint", "rk4"]
 
@@ -62,17 +64,27 @@ def step(
     return total
 
 
-def solve(solver: Solver, steps: int, x: NDArray[np.float32], slope: Callable[[Any, Any], Any]) -> NDArray[np.float32]:
-    """From time 0 to 1 by a loop on the host; ``slope(time, x)`` with a time ``(1, 1)`` float32."""
+def solve(
+    solver: Solver, steps: int, x: NDArray[Any], net: Callable[[Any, Any], Any], path: Path = FLOW
+) -> NDArray[Any]:
+    """From noise to data by a loop on the host; ``net(time, x)`` with a time ``(1, 1)`` float32."""
 
     def add(y: Any, k: Any, c: float) -> Any:
         return y + k * y.dtype.type(c)
 
-    for times in solver.times(steps):
-        at = [t.reshape(1, 1) for t in times]
-        x = step(solver, 1 / steps, x, _stages(at, slope), add)
+    times = solver.times(steps, path.start, path.stop)
+    table, h = path.table(times), (path.stop - path.start) / steps
+    x = x * x.dtype.type(path.scale) if path.scale != 1 else x
+    for i, at in enumerate(times):
+        x = step(solver, h, x, _slopes(at.reshape(-1, 1, 1), None if table is None else table[i], net), add)
     return x
 
 
-def _stages(at: Sequence[Any], slope: Callable[[Any, Any], Any]) -> Callable[[int, Any], Any]:
-    return lambda i, y: slope(at[i], y)
+def _slopes(at: Any, table: Any, net: Callable[[Any, Any], Any]) -> Callable[[int, Any], Any]:
+    def slope(i: int, y: Any) -> Any:
+        if table is None:
+            return net(at[i], y)
+        a, b, c = table[i]
+        return y * a + net(at[i], y * c) * b
+
+    return slope

@@ -51,9 +51,12 @@ class Network(_Section):
 class Objective(_Section):
     """What is learned."""
 
-    name: Literal["classifier", "omnifold", "flow_matching", "direct_diffusion"] = limited(
+    name: Literal[
+        "classifier", "omnifold", "flow_matching", "direct_diffusion", "score_vp", "score_sub_vp", "score_ve"
+    ] = limited(
         "classifier: data from simulation; omnifold: weights of simulated events; flow_matching: truth from noise; "
-        "direct_diffusion: truth from what was measured"
+        "direct_diffusion: truth from what was measured; score_*: truth from noise by a learned score, with the "
+        "variance preserved, below that, or exploding"
     )
     iterations: int = limited("of omnifold", 1, 100, default=3)
 

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from trigger_ml.errors import SpecError
 from trigger_ml.offline import objectives
 from trigger_ml.offline.deploy import Deployed, deploy, lowerings
+from trigger_ml.offline.framework import Trained
 from trigger_ml.offline.layers import Network, Weights
 from trigger_ml.offline.metrics import Number, bootstrapped, rank_chi2, triangular, wasserstein
 from trigger_ml.offline.networks import Precision, residual_mlp
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
+from trigger_ml.offline.paths import PATHS
 from trigger_ml.offline.sources.source import Events, Source
 from trigger_ml.offline.training import Place, trained
 from trigger_ml.physics.roc import auc
@@ -121,7 +123,7 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     network = residual_mlp(
         size, size, row.network.hidden, row.network.blocks, precision, row.network.low, given, timed=True
     )
-    loss = objectives.direct_diffusion if direct else lambda net: objectives.flow_matching(net, given > 0)
+    loss = _loss(row.objective.name, given > 0)
     data = (p.simulation.truth, p.simulation.reco)
     weights = trained(place, network, loss, data, {"condition": p.simulation.reco} if given else {})
     step, whole = _sampler(place, network, weights)
@@ -167,10 +169,19 @@ def _classifier(place: Place, precision: Precision, data: Floats, simulation: Fl
     return deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, place.name)
 
 
+def _loss(objective: str, conditional: bool) -> Callable[[Trained], objectives.Loss]:
+    if objective == "direct_diffusion":
+        return objectives.direct_diffusion
+    if objective == "flow_matching":
+        return lambda net: objectives.flow_matching(net, conditional)
+    return lambda net: objectives.score_matching(net, PATHS[objective], conditional)
+
+
 def _sampler(place: Place, network: Network, weights: Weights) -> tuple[Deployed, Deployed]:
     s = place.row.sampler
     steps = {k: model(network, weights, k) for k in lowerings()}
-    whole = {k: sampler(network, weights, k, s.method, s.steps) for k in lowerings()}
+    path = PATHS[place.row.objective.name]
+    whole = {k: sampler(network, weights, k, s.method, s.steps, path) for k in lowerings()}
     return deploy(steps, place.folder, f"{place.name}_step"), deploy(whole, place.folder, place.name)
 
 
@@ -207,4 +218,7 @@ TASKS: dict[str, Callable[[Place, Source, Precision], Measured]] = {
     "omnifold": omnifold,
     "flow_matching": flow,
     "direct_diffusion": flow,
+    "score_vp": flow,
+    "score_sub_vp": flow,
+    "score_ve": flow,
 }

@@ -12,13 +12,16 @@ from trigger_ml.offline.layers import Network, Weights
 from trigger_ml.offline.onnx.model import DIGEST, Model, digest
 from trigger_ml.offline.onnx.rules import emit
 from trigger_ml.offline.onnx.writer import Lowering, Writer
+from trigger_ml.offline.paths import FLOW, Path
 from trigger_ml.offline.solvers import SOLVERS, Method, step
 
 
-def sampler(network: Network, weights: Weights, lowering: Lowering, method: Method, steps: int) -> Model:
-    """Inputs ``noise`` (the state at time 0) and the network's other ports; output: the state at time 1.
+def sampler(
+    network: Network, weights: Weights, lowering: Lowering, method: Method, steps: int, path: Path = FLOW
+) -> Model:
+    """Inputs ``noise`` (the state at the path's start) and the network's other ports; output: the state at its end.
 
-    The network gives the slope of its port ``x`` at its port ``time``; no randomness is inside.
+    The network takes ports ``x`` and ``time`` and gives what the path makes a slope of; no randomness is inside.
 
     Raises:
         GraphError: the network has no such ports, or its output is no slope.
@@ -32,20 +35,33 @@ def sampler(network: Network, weights: Weights, lowering: Lowering, method: Meth
     noise = w.port("noise", state)
     others = {p.name: w.port(p.name, ["batch", *p.shape]) for p in network.ports if p.name not in ("x", "time")}
     x, times = w.port("state", state), w.port("times", [len(solver.at)])
+    grid = solver.times(steps, path.start, path.stop)
+    table = path.table(grid)
+    factors = [] if table is None else [w.port("factors", [len(solver.at), 3])]
+    begin = w.op("Mul", noise, w.const(np.float32(path.scale))) if path.scale != 1 else noise
     outer, w.nodes = w.nodes, []
+
+    def factor(stage: int, which: int) -> Any:
+        row = w.op("Gather", factors[0], w.const(stage, np.int64))
+        return w.op("Gather", row, w.const(which, np.int64))
 
     def slope(stage: int, y: Any) -> Any:
         time = w.op("Reshape", w.op("Gather", times, w.const(stage, np.int64)), w.const([1, 1], np.int64))
-        return emit(w, network, weights, {"x": y, "time": time, **others})
+        if table is None:
+            return emit(w, network, weights, {"x": y, "time": time, **others})
+        near = emit(w, network, weights, {"x": w.op("Mul", y, factor(stage, 2)), "time": time, **others})
+        return w.op("Add", w.op("Mul", y, factor(stage, 0)), w.op("Mul", near, factor(stage, 1)))
 
     def add(y: Any, k: Any, c: float) -> Any:
         return w.op("Add", y, w.op("Mul", k, w.const(c)))
 
-    after = w.named(step(solver, 1 / steps, x, slope, add), "next", state)
-    body = w.ir.Graph([x, times], [after], nodes=w.nodes, name="step")
+    h = (path.stop - path.start) / steps
+    after = w.named(step(solver, h, x, slope, add), "next", state)
+    body = w.ir.Graph([x, times, *factors], [after], nodes=w.nodes, name="step")
     w.nodes = outer
-    table = w.const(solver.times(steps))
-    end = w.op("Scan", noise, table, body=body, num_scan_inputs=1)
-    found = artifact.digest_json([digest(network, weights), method, steps])
+    scanned = [w.const(grid), *([] if table is None else [w.const(table)])]
+    end = w.op("Scan", begin, *scanned, body=body, num_scan_inputs=len(scanned))
+    kind = [path.start, path.stop, path.scale, [] if table is None else table.ravel().tolist()]
+    found = artifact.digest_json([digest(network, weights), method, steps, *kind])
     output = w.named(end, "output", state)
     return Model(w.model([noise, *others.values()], output, {DIGEST: found}), found, w.kernel_bytes)
