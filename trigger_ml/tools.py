@@ -86,6 +86,7 @@ PACKAGES = (
     Package("distributed", "distributed", "emulate with several workers", "emulate"),
     Package("pythia8mc", "pythia8mc", "making new samples", "datagen"),
     Package("fastjet", "fastjet", "making new samples", "datagen"),
+    Package("numba", "numba", "offline rows of showers", "offline"),
 )
 
 VERILATOR_OLDEST = (5, 48)

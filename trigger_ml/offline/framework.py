@@ -54,8 +54,12 @@ class Trained:
 
     def __call__(self, feed: Mapping[str, Any]) -> Any:
         """The output for tensors by port."""
+        return self.on(self.network, feed)
+
+    def on(self, network: Network, feed: Mapping[str, Any]) -> Any:
+        """The output of another network that has its weights here, by the same names."""
         weights = {**self.fixed, **{k: v.value() for k, v in self.variables.items()}}
-        return _evaluate(self.network, weights, feed, _straight_through)
+        return _evaluate(network, weights, feed, _straight_through)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The float weights as they are now."""
@@ -137,6 +141,8 @@ def _other(node: Node, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
             return ops.concatenate(inputs, axis=-1)
         case layers.Take(start=start, stop=stop):
             return x[..., start:stop]
+        case layers.Scale(factor=factor):
+            return x * np.float32(factor)
         case layers.Standardize():
             return x * weights[f"{node.name}.scale"] + weights[f"{node.name}.shift"]
         case layers.TimeEmbedding():

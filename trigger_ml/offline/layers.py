@@ -83,6 +83,13 @@ class Standardize:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """Every element times one number."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
 class TimeEmbedding:
     """cos and sin of ``2 pi f t`` for ``f = 2**-1 ... `` in factors of two, of a time in 0 ... 1."""
 
@@ -107,7 +114,7 @@ class Attention:
 
 
 Op = (
-    Linear | Activation | Norm | Add | Modulate | Concat | Take | Standardize | TimeEmbedding | Pool | Attention
+    Linear | Scale | Activation | Norm | Add | Modulate | Concat | Take | Standardize | TimeEmbedding | Pool | Attention
 )  # fmt: skip
 
 

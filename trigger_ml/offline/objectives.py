@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trigger_ml.errors import SpecError
+from trigger_ml.offline.coupling import CouplingFlow, to_noise
 from trigger_ml.offline.framework import Trained
 from trigger_ml.offline.paths import Path, seen
 
@@ -59,6 +60,18 @@ def score_matching(net: Trained, path: Path, conditional: bool) -> Loss:
         if conditional:
             feed["condition"] = condition
         return tf.reduce_mean((net(feed) - noise) ** 2)
+
+    return loss
+
+
+def likelihood(net: Trained, flow: CouplingFlow, conditional: bool) -> Loss:
+    """Minus the log density of data under a coupling flow, per dimension, without the constant."""
+
+    def loss(seed: Any, target: Any, condition: Any) -> Any:
+        import tensorflow as tf
+
+        noise, stretch = to_noise(net, flow, target, condition if conditional else None)
+        return tf.reduce_mean(0.5 * tf.reduce_sum(noise**2, -1) - stretch) / flow.size
 
     return loss
 

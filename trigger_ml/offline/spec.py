@@ -52,11 +52,18 @@ class Objective(_Section):
     """What is learned."""
 
     name: Literal[
-        "classifier", "omnifold", "flow_matching", "direct_diffusion", "score_vp", "score_sub_vp", "score_ve"
+        "classifier",
+        "omnifold",
+        "flow_matching",
+        "direct_diffusion",
+        "score_vp",
+        "score_sub_vp",
+        "score_ve",
+        "coupling_flow",
     ] = limited(
         "classifier: data from simulation; omnifold: weights of simulated events; flow_matching: truth from noise; "
         "direct_diffusion: truth from what was measured; score_*: truth from noise by a learned score, with the "
-        "variance preserved, below that, or exploding"
+        "variance preserved, below that, or exploding; coupling_flow: truth from noise by two affine couplings a block"
     )
     iterations: int = limited("of omnifold", 1, 100, default=3)
 

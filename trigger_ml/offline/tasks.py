@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trigger_ml.errors import SpecError
 from trigger_ml.offline import objectives
+from trigger_ml.offline.coupling import coupling_flow
 from trigger_ml.offline.deploy import Deployed, deploy, lowerings
 from trigger_ml.offline.framework import Trained
 from trigger_ml.offline.layers import Network, Weights
@@ -19,6 +20,7 @@ from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
 from trigger_ml.offline.paths import PATHS
 from trigger_ml.offline.sources.source import Events, Source
+from trigger_ml.offline.spec import Row
 from trigger_ml.offline.training import Place, trained
 from trigger_ml.physics.roc import auc
 
@@ -32,6 +34,9 @@ RANKED = 4000
 
 COMPARED = 100_000
 """Rows on which the lowerings of a step network are compared."""
+
+COUPLING = "coupling_flow"
+"""The objective whose network gives the data at once."""
 
 CLIP = 20.0
 """Largest logit that becomes a weight."""
@@ -120,18 +125,17 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     direct = row.objective.name == "direct_diffusion"
     if direct and size != given:
         raise SpecError(f"direct_diffusion maps {given} measured dimensions to {size} of truth: it needs as many")
-    network = residual_mlp(
-        size, size, row.network.hidden, row.network.blocks, precision, row.network.low, given, timed=True
-    )
-    loss = _loss(row.objective.name, given > 0)
+    network, loss = _generator(row, size, given, precision)
     data = (p.simulation.truth, p.simulation.reco)
     weights = trained(place, network, loss, data, {"condition": p.simulation.reco} if given else {})
     step, whole = _sampler(place, network, weights)
     rng = np.random.default_rng([row.seed, 9])
 
+    state = "x" if row.objective.name == COUPLING else "noise"
+
     def sampled(reco: Floats) -> Floats:
         noise = reco if direct else rng.normal(size=(len(reco), size)).astype(np.float32)
-        return whole({"noise": noise, "condition": reco} if given else {"noise": noise})
+        return whole({state: noise, "condition": reco} if given else {state: noise})
 
     found = sampled(p.test.reco)
     other = source.simulation(np.random.default_rng([row.seed, 5]), len(p.test)).truth
@@ -141,7 +145,7 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     }
     if given and not direct:
         metrics |= _posterior(source, p.test, sampled)
-    bad = whole.differing(_feed(network, rng, 2000, "noise")) + step.differing(_feed(network, rng, COMPARED, "x"))
+    bad = whole.differing(_feed(network, rng, 2000, state)) + step.differing(_feed(network, rng, COMPARED, "x"))
     return Measured(metrics, bad, COMPARED, _bytes(step))
 
 
@@ -169,6 +173,18 @@ def _classifier(place: Place, precision: Precision, data: Floats, simulation: Fl
     return deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, place.name)
 
 
+def _generator(
+    row: Row, size: int, given: int, precision: Precision
+) -> tuple[Network, Callable[[Trained], objectives.Loss]]:
+    """The network of a flow, and its loss."""
+    n = row.network
+    if row.objective.name == COUPLING:
+        made = coupling_flow(size, n.hidden, 2 * n.blocks, precision, n.low, given)
+        return made.network, lambda net: objectives.likelihood(net, made, given > 0)
+    network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given, timed=True)
+    return network, _loss(row.objective.name, given > 0)
+
+
 def _loss(objective: str, conditional: bool) -> Callable[[Trained], objectives.Loss]:
     if objective == "direct_diffusion":
         return objectives.direct_diffusion
@@ -180,6 +196,9 @@ def _loss(objective: str, conditional: bool) -> Callable[[Trained], objectives.L
 def _sampler(place: Place, network: Network, weights: Weights) -> tuple[Deployed, Deployed]:
     s = place.row.sampler
     steps = {k: model(network, weights, k) for k in lowerings()}
+    if place.row.objective.name == COUPLING:
+        one = deploy(steps, place.folder, place.name)
+        return one, one
     path = PATHS[place.row.objective.name]
     whole = {k: sampler(network, weights, k, s.method, s.steps, path) for k in lowerings()}
     return deploy(steps, place.folder, f"{place.name}_step"), deploy(whole, place.folder, place.name)
@@ -221,4 +240,5 @@ TASKS: dict[str, Callable[[Place, Source, Precision], Measured]] = {
     "score_vp": flow,
     "score_sub_vp": flow,
     "score_ve": flow,
+    COUPLING: flow,
 }

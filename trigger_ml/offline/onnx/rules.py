@@ -126,6 +126,11 @@ def _standardize(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     return w.op("Add", scaled, w.const(seen.part(node, "shift")))
 
 
+def _scale(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
+    op: Any = node.op
+    return w.op("Mul", inputs[0], w.const(op.factor))
+
+
 def _take(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     op: Any = node.op
     ends = [w.const([value], np.int64) for value in (op.start, op.stop, -1)]
@@ -168,6 +173,7 @@ RULES: dict[type, Rule] = {
     layers.Modulate: _modulate,
     layers.Concat: lambda w, node, inputs, seen: w.op("Concat", *inputs, axis=-1),
     layers.Take: _take,
+    layers.Scale: _scale,
     layers.Standardize: _standardize,
     layers.TimeEmbedding: _time,
     layers.Pool: _pool,
