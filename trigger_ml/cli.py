@@ -313,10 +313,10 @@ def offline_table(
     models: Annotated[Path, typer.Option(help="Folder of rows.")] = Path("models/offline"), as_json: AsJson = False
 ) -> None:
     """What each precision costs, of all rows that were run."""
-    from trigger_ml.offline import run as rows
+    from trigger_ml.offline import table as rows
 
     found = rows.table(models)
-    _give(found, as_json) if as_json or not found else _plain_table(found)
+    _give(found, as_json) if as_json or not found else _plain_table(rows.beside(found))
 
 
 @app.command()

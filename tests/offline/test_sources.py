@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trigger_ml.offline.sources import gaussians, mixture, showers
+from trigger_ml.offline.sources import gaussians, lossy, mixture, showers
 
 
 def test_the_ratio_of_gaussians_averages_to_one():
@@ -62,3 +62,15 @@ def test_showers_are_those_of_the_seed_and_of_order_one():
     assert np.array_equal(one.truth, again.truth)
     assert one.truth.shape == (4000, 6)
     assert np.all(np.abs(one.truth.std(0) - 1) < 0.2)
+
+
+def test_lost_events_and_fakes():
+    """The share that is measured, by numbers of its own; fakes are measured, and not as their truth says."""
+    events = lossy.source().simulation(np.random.default_rng(6), 100_000)
+    measured, counts = events.masks
+    assert counts.mean() == pytest.approx(1 - lossy.FAKES, abs=0.005)
+    x = np.random.default_rng(7).normal(size=200_000)
+    assert measured[counts].mean() == pytest.approx((1 / (1 + np.exp(-1.6 - x))).mean(), abs=0.006)
+    assert measured[~counts].all()
+    assert abs(np.corrcoef(events.truth[~counts, 0], events.reco[~counts, 0])[0, 1]) < 0.05
+    assert np.corrcoef(events.truth[counts, 0], events.reco[counts, 0])[0, 1] > 0.8

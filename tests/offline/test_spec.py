@@ -9,6 +9,7 @@ import pytest
 from trigger_ml import artifact, cli
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.offline import run as rows
+from trigger_ml.offline import table
 from trigger_ml.offline.spec import load, parse
 
 GOOD = 'name = "a"\ntitle = "b"\n[sample]\nname = "gaussians"\n[objective]\nname = "classifier"\n'
@@ -43,7 +44,7 @@ def test_refused(old, new, sentence):
 def test_a_missing_file_and_an_unknown_source(tmp_path):
     with pytest.raises(SpecError, match="can't be read"):
         load(tmp_path)
-    with pytest.raises(SpecError, match="available are gaussians, mixture, showers"):
+    with pytest.raises(SpecError, match="available are gaussians, lossy, mixture, showers"):
         rows._source("nothing")
 
 
@@ -61,7 +62,7 @@ def test_the_table(tmp_path, capsys):
     home.mkdir()
     (home / "spec.toml").write_text(GOOD)
     for precision, value in (("none", 0.8), ("all", 0.7)):
-        artifact.save(home / f"{precision}.json", rows.KIND, rows.VERSION, _result(parse(GOOD), value))
+        artifact.save(home / f"{precision}.json", table.KIND, table.VERSION, _result(parse(GOOD), value))
     assert cli.main(["offline", "table", "--models", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(r["precision"], r["value"], r["float"], r["smaller"]) for r in found] == [
@@ -72,4 +73,4 @@ def test_the_table(tmp_path, capsys):
     assert "0.7" in capsys.readouterr().out
     (home / "spec.toml").write_text(GOOD + "[network]\nhidden = 65\n")
     with pytest.raises(ArtifactError, match="belongs to another spec"):
-        rows.table(tmp_path)
+        table.table(tmp_path)

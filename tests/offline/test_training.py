@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from trigger_ml import cli, tools
-from trigger_ml.errors import Mismatch
+from trigger_ml.errors import Mismatch, SpecError
 from trigger_ml.offline import deploy, networks, objectives, run, training
 from trigger_ml.offline.framework import Trained, deployed, start_weights
 from trigger_ml.offline.spec import parse
@@ -130,4 +130,10 @@ def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
     monkeypatch.setattr(deploy.Deployed, "differing", lambda self, feed: ("int8",))
     (tmp_path / "spec.toml").write_text(SPEC.format("classifier"))
     with pytest.raises(Mismatch, match="int8"):
+        run.run(tmp_path, Console(quiet=True), tmp_path / "out")
+
+
+def test_lost_events_need_omnifold(tmp_path):
+    (tmp_path / "spec.toml").write_text(SPEC.format("classifier").replace("gaussians", "lossy"))
+    with pytest.raises(SpecError, match="only the objective omnifold"):
         run.run(tmp_path, Console(quiet=True), tmp_path / "out")

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trigger_ml import artifact
-from trigger_ml.errors import ArtifactError, Mismatch, SpecError
+from trigger_ml.errors import Mismatch, SpecError
 from trigger_ml.offline import sources
 from trigger_ml.offline.networks import PRECISIONS, Precision
-from trigger_ml.offline.spec import FILE, Row, load
+from trigger_ml.offline.spec import Row, load
+from trigger_ml.offline.table import KIND, VERSION, kept
 from trigger_ml.offline.tasks import TASKS, Measured
 from trigger_ml.offline.training import Place
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from trigger_ml.offline.sources.source import Source
-
-KIND, VERSION = "offline result", 1
-FIRST, SECOND = "float", "ternary"
 
 
 def run(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
@@ -43,7 +41,7 @@ def run(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     done: dict[str, Any] = {}
     for precision in PRECISIONS:
         path = home / f"{precision}.json"
-        done[precision] = _kept(path, row)
+        done[precision] = kept(path, row)
         if done[precision] is None:
             session.start()
             place = Place(row, out / f"offline_{row.name}" / precision, precision.replace("-", "_"), console)
@@ -58,37 +56,6 @@ def run(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     return {"row": row.name, "precisions": done}
 
 
-def table(models: Path) -> list[dict[str, Any]]:
-    """Every number of every row that was run: row, precision, metric, value, error, and what the float network gives.
-
-    Raises:
-        ArtifactError: a file is damaged, or belongs to another spec.
-    """
-    found = []
-    for file in sorted(models.glob(f"*/{FILE}")):
-        row = load(file)
-        contents = {p: _kept(file.parent / f"{p}.json", row, strict=True) for p in PRECISIONS}
-        for precision, content in contents.items():
-            for metric, number in (content or {"metrics": {}})["metrics"].items():
-                found.append(_line(row, precision, metric, number, content, contents["none"]))
-    return found
-
-
-def _line(row: Row, precision: str, metric: str, number: Any, content: Any, plain: Any) -> dict[str, Any]:
-    size = content["kernel_bytes"]
-    return {
-        "row": row.name,
-        "title": row.title,
-        "precision": precision,
-        "metric": metric,
-        "value": number["value"],
-        "error": number["error"],
-        "float": plain["metrics"][metric]["value"] if plain else None,
-        "smaller": (plain or content)["kernel_bytes"][FIRST] / size.get(SECOND, size["int8"]),
-        "exact": not content["differing"],
-    }
-
-
 def _content(row: Row, precision: Precision, measured: Measured) -> dict[str, Any]:
     metrics = {k: {"value": n.value, "error": n.error} for k, n in measured.metrics.items()}
     return {
@@ -100,18 +67,6 @@ def _content(row: Row, precision: Precision, measured: Measured) -> dict[str, An
         "compared": measured.compared,
         "kernel_bytes": dict(measured.kernel_bytes),
     }
-
-
-def _kept(path: Path, row: Row, strict: bool = False) -> Any:
-    """What an earlier run left for this spec, or None."""
-    if not path.exists():
-        return None
-    content = artifact.load(path, KIND, VERSION).content
-    if content["spec"] == row.digest():
-        return content
-    if strict:
-        raise ArtifactError(f"{path} belongs to another spec than {row.name}'s: run trigger-ml offline run again")
-    return None
 
 
 def _source(name: str) -> Source:

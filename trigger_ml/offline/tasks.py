@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,10 +76,17 @@ def parts(source: Source, count: int, seed: int) -> Parts:
     return Parts(*(draw(rng, count) for draw, rng in zip(draws, rngs, strict=True)))
 
 
+def _complete(p: Parts, row: Row) -> Parts:
+    """The same; refused if events are lost or fake, which only omnifold takes into account."""
+    if p.simulation.measured is not None or p.simulation.counts is not None:
+        raise SpecError(f"[sample] {row.sample.name} has lost events and fakes: only the objective omnifold takes them")
+    return p
+
+
 def classify(place: Place, source: Source, precision: Precision) -> Measured:
     """Data against simulation on what is measured."""
     row = place.row
-    p = parts(source, row.sample.events, row.seed)
+    p = _complete(parts(source, row.sample.events, row.seed), row)
     ones = np.ones(len(p.data) + len(p.simulation), np.float32)
     net = _classifier(place, precision, p.data.reco, p.simulation.reco, ones)
     signal, background = net({"x": p.test_data.reco})[:, 0], net({"x": p.test.reco})[:, 0]
@@ -97,21 +104,29 @@ def omnifold(place: Place, source: Source, precision: Precision) -> Measured:
     """Weights of simulated truth that make simulation look like data (A. Andreassen et al., arXiv:1911.09107).
 
     Each iteration: step 1 tells data from weighted simulation by what is measured, step 2 makes the weights a function
-    of truth.
+    of truth. Events that are not measured take the average weight of measured ones with their truth, fakes keep weight
+    1 (A. Andreassen et al., arXiv:2105.04448).
     """
     row = place.row
     p = parts(source, row.sample.events, row.seed)
-    push = np.ones(len(p.simulation), np.float32)
-    metrics = {"prior": _distance(p, np.ones(len(p.test)), row.seed)}
-    ones = np.ones(len(p.data), np.float32)
+    sim, (measured, counts) = p.simulation, p.simulation.masks
+    both, lost, seen = measured & counts, counts & ~measured, p.data.reco[p.data.masks[0]]
+    push = np.ones(len(sim), np.float32)
+    metrics = {"prior": _distance(p, np.ones(len(p.test), np.float32), row.seed)}
+
+    def classifier(part: str, x: Floats, y: Floats, weight: Sequence[Floats]) -> Deployed:
+        named = replace(place, name=f"{place.name}_{i}_{part}")
+        return _classifier(named, precision, x, y, np.concatenate(weight))
+
     for i in range(row.objective.iterations):
-        first = replace(place, name=f"{place.name}_{i}_1")
-        net = _classifier(first, precision, p.data.reco, p.simulation.reco, np.concatenate([ones, push]))
-        pull = push * _weight(net({"x": p.simulation.reco}))
-        both = np.concatenate([pull, np.ones_like(push)])
-        second = replace(place, name=f"{place.name}_{i}_2")
-        net = _classifier(second, precision, p.simulation.truth, p.simulation.truth, both)
-        push = _weight(net({"x": p.simulation.truth}))
+        net = classifier("1", seen, sim.reco[measured], (np.ones(len(seen), np.float32), push[measured]))
+        pull = push.copy()
+        pull[measured] *= _weight(net({"x": sim.reco[measured]}))
+        if lost.any():
+            net = classifier("1b", sim.truth[both], sim.truth[both], (pull[both], push[both]))
+            pull[lost] *= _weight(net({"x": sim.truth[lost]}))
+        net = classifier("2", sim.truth[counts], sim.truth[counts], (pull[counts], np.ones_like(pull[counts])))
+        push[counts] = _weight(net({"x": sim.truth[counts]}))
         metrics[f"iteration {i + 1}"] = _distance(p, _weight(net({"x": p.test.truth})), row.seed)
     x = np.random.default_rng(row.seed).normal(size=(COMPARED, p.test.truth.shape[1])).astype(np.float32)
     return Measured(metrics, net.differing({"x": x}), COMPARED, _bytes(net))
@@ -120,7 +135,7 @@ def omnifold(place: Place, source: Source, precision: Precision) -> Measured:
 def flow(place: Place, source: Source, precision: Precision) -> Measured:
     """Truth from noise, or from what is measured; conditioned on the latter where there is any."""
     row = place.row
-    p = parts(source, row.sample.events, row.seed)
+    p = _complete(parts(source, row.sample.events, row.seed), row)
     size, given = p.test.truth.shape[1], p.test.reco.shape[1]
     direct = row.objective.name == "direct_diffusion"
     if direct and size != given:
@@ -224,8 +239,8 @@ def _distance(p: Parts, weights: NDArray[np.floating], seed: int) -> Number:
     def statistic(rows: NDArray[np.floating], wanted: NDArray[np.floating]) -> float:
         return triangular(rows[:, :-1], rows[:, -1], wanted)
 
-    weighted = np.concatenate([p.test.truth, weights[:, None]], 1)
-    return bootstrapped(statistic, (weighted, p.test_data.truth), seed)
+    weighted = np.concatenate([p.test.truth, weights[:, None]], 1)[p.test.masks[1]]
+    return bootstrapped(statistic, (weighted, p.test_data.truth[p.test_data.masks[1]]), seed)
 
 
 def _bytes(net: Deployed) -> dict[str, int]:

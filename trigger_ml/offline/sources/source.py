@@ -19,10 +19,20 @@ class Events:
     Attributes:
         truth: ``(events, dimensions)``, of order 1.
         reco: what is measured or given, ``(events, dimensions)``; no columns where nothing is.
+        measured: whether an event is measured at all, bool ``(events,)``; None: all are.
+        counts: whether it is one of those looked for, not a fake; None: all are.
     """
 
     truth: Floats
     reco: Floats
+    measured: NDArray[np.bool_] | None = None
+    counts: NDArray[np.bool_] | None = None
+
+    @property
+    def masks(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """``measured`` and ``counts``, spelled out."""
+        every = np.ones(len(self), np.bool_)
+        return every if self.measured is None else self.measured, every if self.counts is None else self.counts
 
     def __len__(self) -> int:
         """Number of events."""
