@@ -14,6 +14,7 @@ PAGES = sorted(
     [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "hls_projects" / "README.md", *(ROOT / "docs").rglob("*.md")]
 )
 VERBS = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+VERBS |= {group.name for group in cli.app.registered_groups}
 
 
 def _blocks(page: Path, language: str) -> list[str]:
