@@ -133,6 +133,18 @@ def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
         run.run(tmp_path, Console(quiet=True), tmp_path / "out")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
+def test_omnifold_with_lost_events_and_fakes(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PRECISIONS", ("all",))
+    monkeypatch.setattr("trigger_ml.offline.tasks.COMPARED", 500)
+    (tmp_path / "spec.toml").write_text(SPEC.format("omnifold").replace("gaussians", "lossy"))
+    content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
+    assert content["differing"] == []
+    assert set(content["metrics"]) == {"prior", "iteration 1"}
+    assert (tmp_path / "out" / "offline_small" / "all" / "all_0_1b.ternary.onnx").exists()
+
+
 def test_lost_events_need_omnifold(tmp_path):
     (tmp_path / "spec.toml").write_text(SPEC.format("classifier").replace("gaussians", "lossy"))
     with pytest.raises(SpecError, match="only the objective omnifold"):
