@@ -45,6 +45,7 @@ fuzz: setup
 
 bench: setup
 	$(BIN)/trigger-ml bench emulation
+	$(BIN)/trigger-ml bench ternary
 	$(BIN)/python bench/equalities.py
 	$(BIN)/trigger-ml run models/l1_student --frozen
 	$(BIN)/trigger-ml bundle models/l1_student

@@ -30,6 +30,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+offline = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
+app.add_typer(offline, name="offline")
+
 SpecPath = Annotated[Path, typer.Argument(help="A spec.toml, or the folder of a model.", show_default=False)]
 RunPath = Annotated[
     Path, typer.Argument(help="A run folder, a spec.toml or the folder of a model.", show_default=False)
@@ -316,7 +319,9 @@ def list_(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="emulation: the speed of every engine, side by side.")] = "emulation",
+    what: Annotated[
+        str, typer.Argument(help="emulation: the speed of every engine; ternary: time and size of low-bit ONNX models.")
+    ] = "emulation",
     models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"),
     only: Annotated[list[str] | None, typer.Option(help="Only these models.")] = None,
     as_json: AsJson = False,
@@ -326,13 +331,45 @@ def bench(
 
     from trigger_ml import bench as benchmarks
 
+    if what == "ternary":
+        from trigger_ml.offline import benchmark
+
+        found = [asdict(row) for row in benchmark.ternary(_console())]
+        _give(found, as_json) if as_json else _plain_table(found)
+        return
     if what != "emulation":
-        raise SpecError(f"there is no benchmark {what!r}: give emulation")
+        raise SpecError(f"there is no benchmark {what!r}: give emulation or ternary")
     rows = [asdict(row) for row in benchmarks.emulation(only or benchmarks.MODELS, models, _console())]
     if as_json:
         _give(rows, as_json)
     else:
         _bench_table(rows)
+
+
+@offline.command(name="run")
+def offline_run(
+    spec: Annotated[Path, typer.Argument(help="A spec.toml of models/offline, or its folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = _PROJECTS,
+    as_json: AsJson = False,
+) -> None:
+    """Train a row at every precision, compare all lowerings, measure.
+
+    Stopped, it goes on where it was.
+    """
+    from trigger_ml.offline import run as rows
+
+    _give(rows.run(spec, _console(), out), as_json)
+
+
+@offline.command(name="table")
+def offline_table(
+    models: Annotated[Path, typer.Option(help="Folder of rows.")] = Path("models/offline"), as_json: AsJson = False
+) -> None:
+    """What each precision costs, of all rows that were run."""
+    from trigger_ml.offline import table as rows
+
+    found = rows.table(models)
+    _give(found, as_json) if as_json or not found else _plain_table(rows.beside(found))
 
 
 @app.command()
@@ -420,6 +457,25 @@ def _bench_table(rows: list[dict[str, Any]]) -> None:
         cells = (f"{row['events_per_s']:,.0f}", f"{row['ratio_to_hls4ml']:,.1f}", "yes" if row["equal"] else "NO")
         table.add_row(row["model"], row["engine"], *cells, build, share)
     Console().print(table)
+
+
+def _plain_table(rows: list[dict[str, Any]]) -> None:
+    """Rows with the same keys, these as heads."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*(key.replace("_", " ") for key in rows[0]), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

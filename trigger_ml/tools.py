@@ -90,6 +90,7 @@ PACKAGES = (
     Package("pybind11", "pybind11", "firmware of trees by conifer", "trees"),
     Package("pythia8mc", "pythia8mc", "making new samples", "datagen"),
     Package("fastjet", "fastjet", "making new samples", "datagen"),
+    Package("numba", "numba", "offline rows of showers", "offline"),
 )
 
 VERILATOR_OLDEST = (5, 48)

@@ -81,11 +81,19 @@ def checked(model: Path | bytes, graph: Graph) -> Any:
         Mismatch: the model holds another graph's digest.
         ToolMissing: without the ``onnxruntime`` package.
     """
-    session = open_session(model)
-    found = session.get_modelmeta().custom_metadata_map.get("graph_digest")
-    if found != digest(graph):
-        what = model if isinstance(model, Path) else FLOAT_MODEL
-        raise Mismatch(f"{what} was built from graph {found}, not {digest(graph)}: build it again")
+    what = model if isinstance(model, Path) else FLOAT_MODEL
+    return verified(open_session(model), "graph_digest", digest(graph), what)
+
+
+def verified(session: Any, key: str, want: str, what: object) -> Any:
+    """A session whose model's metadata hold ``want`` under ``key``.
+
+    Raises:
+        Mismatch: they hold something else.
+    """
+    found = session.get_modelmeta().custom_metadata_map.get(key)
+    if found != want:
+        raise Mismatch(f"{what} was built from {key.removesuffix('_digest')} {found}, not {want}: build it again")
     return session
 
 
@@ -132,8 +140,8 @@ def _integers(y: NDArray[Any], held: Held) -> NDArray[np.float64]:
     return np.asarray((first - held.offset) * np.exp2(-held.scale.astype(np.float64)))
 
 
-def open_session(model: Path | bytes, threads: int = 1) -> Any:
-    """An ONNX Runtime session on the CPU."""
+def open_session(model: Path | bytes, threads: int = 1, operators: Path | None = None) -> Any:
+    """An ONNX Runtime session on the CPU, with the operators of a shared library if one is given."""
     try:
         import onnxruntime
     except ImportError as e:
@@ -141,6 +149,8 @@ def open_session(model: Path | bytes, threads: int = 1) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    if operators is not None:
+        options.register_custom_ops_library(str(operators))
     return onnxruntime.InferenceSession(
         model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
     )

@@ -1,0 +1,24 @@
+"""Networks, weights and inputs that tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trigger_ml.offline.layers import Network
+
+
+def weights_of(network: Network, seed: int = 1) -> dict[str, np.ndarray]:
+    """Normal weights, none of them zero."""
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in network.parts.items()}
+
+
+def rows(count: int, width: int, seed: int = 2) -> np.ndarray:
+    """Rows over many orders of magnitude; a few are zero, a few hold one large element, a few hold ties of rounding."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, width)) * 10.0 ** rng.uniform(-6, 4, (count, 1))
+    x[::17] = 0
+    x[3::29, 0] = 1e6
+    x[5::31] = np.round(rng.uniform(-127, 127, x[5::31].shape) * 2) / 2
+    x[5::31, -1] = 127
+    return x.astype(np.float32)

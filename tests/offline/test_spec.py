@@ -1,0 +1,76 @@
+"""A row's spec is strict, and the table only shows numbers of the spec that stands there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from trigger_ml import artifact, cli
+from trigger_ml.errors import ArtifactError, SpecError
+from trigger_ml.offline import run as rows
+from trigger_ml.offline import table
+from trigger_ml.offline.spec import load, parse
+
+GOOD = 'name = "a"\ntitle = "b"\n[sample]\nname = "gaussians"\n[objective]\nname = "classifier"\n'
+
+
+def test_defaults_do_not_change_the_digest():
+    row = parse(GOOD)
+    assert row.network.hidden == 64
+    assert parse(GOOD + "[network]\nhidden = 64\n").digest() == row.digest()
+    assert parse(GOOD.replace('"b"', '"c"')).digest() == row.digest()
+    assert parse(GOOD + "[network]\nhidden = 65\n").digest() != row.digest()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('title = "b"\n', "", "title is missing"),
+        ("[objective]\n", "[objektive]\n", 'did you mean "objective"'),
+        ('name = "classifier"', 'name = "gan"', "must be one of classifier, omnifold"),
+        ('name = "gaussians"', 'name = "gaussians"\nevents = 1.5', r"\[sample\] events is 1.5"),
+        ("[sample]\n", "[network]\nblocks = 0\n[sample]\n", r"\[network\] blocks is 0: it must be at least 1"),
+        ('name = "classifier"', 'name = "classifier"\nsteps = 2', r'unknown key "steps" in \[objective\]'),
+        ('[sample]\nname = "gaussians"\n', "sample = 3\n", "must be a table"),
+        ("=", "", "not TOML"),
+    ],
+)
+def test_refused(old, new, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        parse(GOOD.replace(old, new))
+
+
+def test_a_missing_file_and_an_unknown_source(tmp_path):
+    with pytest.raises(SpecError, match="can't be read"):
+        load(tmp_path)
+    with pytest.raises(SpecError, match="available are gaussians, lossy, mixture, showers"):
+        rows._source("nothing")
+
+
+def _result(row, value: float):
+    metrics = {"auc": {"value": value, "error": 0.01}}
+    sizes = {"float": 160, "int8": 40, "int2": 10, "ternary": 10}
+    return {
+        "row": row.name, "spec": row.digest(), "precision": "x", "metrics": metrics, "differing": [], "compared": 9,
+        "kernel_bytes": sizes,
+    }  # fmt: skip
+
+
+def test_the_table(tmp_path, capsys):
+    home = tmp_path / "a"
+    home.mkdir()
+    (home / "spec.toml").write_text(GOOD)
+    for precision, value in (("none", 0.8), ("all", 0.7)):
+        artifact.save(home / f"{precision}.json", table.KIND, table.VERSION, _result(parse(GOOD), value))
+    assert cli.main(["offline", "table", "--models", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(r["precision"], r["value"], r["float"], r["smaller"]) for r in found] == [
+        ("none", 0.8, 0.8, 16),
+        ("all", 0.7, 0.8, 16),
+    ]
+    assert cli.main(["offline", "table", "--models", str(tmp_path)]) == 0
+    assert "0.7" in capsys.readouterr().out
+    (home / "spec.toml").write_text(GOOD + "[network]\nhidden = 65\n")
+    with pytest.raises(ArtifactError, match="belongs to another spec"):
+        table.table(tmp_path)

@@ -1,0 +1,76 @@
+"""A trained network as files in every lowering, run in the smallest and compared with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml import tools
+from trigger_ml.artifact import atomic_write
+from trigger_ml.offline.onnx.model import Model, evaluate, opened
+from trigger_ml.offline.onnx.writer import LOWERINGS, Lowering
+
+BATCH = 4096
+SINGLE, PAIR = 1, 2
+"""Threads of the sessions that are compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """One model in its lowerings.
+
+    Attributes:
+        models: lowering -> what was written.
+        sessions: lowering -> session.
+    """
+
+    models: Mapping[Lowering, Model]
+    sessions: Mapping[Lowering, Any]
+
+    @property
+    def smallest(self) -> Lowering:
+        """The last lowering: ``ternary`` where it can be had."""
+        return tuple(self.models)[-1]
+
+    def __call__(self, feed: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The output, in batches; arrays of one row serve all."""
+        return _batches(self.sessions[self.smallest], feed)
+
+    def differing(self, feed: Mapping[str, NDArray[np.float32]]) -> tuple[str, ...]:
+        """Lowerings, and threads, of which some bit differs from the golden one's."""
+        golden = _batches(self.sessions["float"], feed)
+        bad: list[str] = [
+            k for k, session in self.sessions.items() if not np.array_equal(_batches(session, feed), golden)
+        ]
+        last = self.smallest
+        other = opened(self.models[last].content, self.models[last].digest, PAIR)
+        if not np.array_equal(_batches(other, feed), golden):
+            bad.append(f"{last} with {PAIR} threads")
+        return tuple(bad)
+
+
+def deploy(models: Mapping[Lowering, Model], folder: Path, name: str) -> Deployed:
+    """Keep the models as ``<name>.<lowering>.onnx`` and open them."""
+    for lowering, model in models.items():
+        atomic_write(folder / f"{name}.{lowering}.onnx", model.content)
+    return Deployed(models, {k: opened(m.content, m.digest, SINGLE) for k, m in models.items()})
+
+
+def lowerings() -> tuple[Lowering, ...]:
+    """Those that this machine can run: all, or all but ``ternary`` without a compiler."""
+    return LOWERINGS if tools.find("g++") is not None else LOWERINGS[:-1]
+
+
+def _batches(session: Any, feed: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    count = max(len(v) for v in feed.values())
+    cut = {k: len(v) == count for k, v in feed.items()}
+    parts = [
+        evaluate(session, {k: v[i : i + BATCH] if cut[k] else v for k, v in feed.items()})
+        for i in range(0, count, BATCH)
+    ]
+    return np.concatenate(parts)

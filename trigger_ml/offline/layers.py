@@ -1,0 +1,249 @@
+"""A network as a frozen list of layers: what the trained form, the deploy form and the ONNX writer all read.
+
+Every tensor is float32 with the batch on its first axis; shapes here leave that axis out. A port whose batch may be 1
+beside a larger one (a time that all rows share) broadcasts as numpy does.
+
+A linear layer of low-bit mode computes ``(integers @ codes * top) * scale + bias``: its input row is brought to the
+integers ``round_half_even(x * (127 / top))`` with ``top = max(|x|, 1e-5)`` of that row, its weights are small integer
+codes times one scale (BitNet b1.58, arXiv:2402.17764; ``quantize.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml.errors import GraphError
+
+Mode = Literal["float", "ternary", "binary", "int8"]
+Shape = tuple[int, ...]
+Weights = Mapping[str, NDArray[np.float32]]
+"""Float weights by ``<node>.<part>``."""
+
+TOP = 127
+"""Largest magnitude of a quantized activation."""
+
+SMALLEST = np.float32(1e-5)
+"""Least ``top`` of a row."""
+
+NORM_EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A matrix and a bias on the last axis; parts ``kernel`` ``(in, units)`` and ``bias`` ``(units,)``."""
+
+    units: int
+    mode: Mode = "float"
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of each element."""
+
+    kind: Literal["relu", "silu", "tanh", "sigmoid", "softplus"]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Layer normalisation of the last axis with trained ``scale`` and ``shift`` (arXiv:1607.06450)."""
+
+
+@dataclass(frozen=True)
+class Add:
+    """Sum of its inputs."""
+
+
+@dataclass(frozen=True)
+class Modulate:
+    """``x * (1 + a) + b`` of inputs x, a, b: adaptive normalisation's last step (arXiv:2212.09748)."""
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Inputs side by side on the last axis; all of the same batch."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """Elements ``start`` to ``stop`` of the last axis."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Standardize:
+    """``x * scale + shift`` with constants, parts ``scale`` and ``shift``, that no gradient moves."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Every element times one number."""
+
+    factor: float
+
+
+@dataclass(frozen=True)
+class TimeEmbedding:
+    """cos and sin of ``2 pi f t`` for ``f = 2**-1 ... `` in factors of two, of a time in 0 ... 1."""
+
+    frequencies: int
+
+    @property
+    def angles(self) -> NDArray[np.float32]:
+        """Angular frequencies, ``(frequencies,)``."""
+        return np.asarray(np.pi * 2.0 ** np.arange(self.frequencies), np.float32)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Mean over the first axis of ``(items, features)``, with a mask ``(items, 1)`` of 0 and 1 as second input."""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Softmax attention of inputs q, k, v ``(items, features)`` and a mask ``(items, 1)`` (arXiv:1706.03762)."""
+
+    heads: int
+
+
+Op = (
+    Linear | Scale | Activation | Norm | Add | Modulate | Concat | Take | Standardize | TimeEmbedding | Pool | Attention
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer: its name, what it does, and the nodes or ports that it reads."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input of the network: its name and the shape of one row."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers in an order in which each reads earlier ones; the last is the output.
+
+    Raises:
+        GraphError: when made of layers that don't fit; the sentence names the layer.
+    """
+
+    ports: tuple[Port, ...]
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise GraphError("a network needs at least one layer")
+        names = [p.name for p in self.ports] + [n.name for n in self.nodes]
+        double = next((name for name in names if names.count(name) > 1), None)
+        if double is not None:
+            raise GraphError(f"two ports or layers are named {double!r}: give each a name of its own")
+        _ = self.shapes
+
+    @property
+    def output(self) -> str:
+        """Name of the last layer."""
+        return self.nodes[-1].name
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Shape of each port's and layer's row."""
+        known: dict[str, Shape] = {p.name: p.shape for p in self.ports}
+        for node in self.nodes:
+            missing = next((i for i in node.inputs if i not in known), None)
+            if missing is not None:
+                raise GraphError(f"layer {node.name!r} reads {missing!r}, which no earlier layer gives")
+            known[node.name] = _shape(node, [known[i] for i in node.inputs])
+        return known
+
+    @cached_property
+    def parts(self) -> Mapping[str, Shape]:
+        """Shape of every weight by ``<node>.<part>``."""
+        found: dict[str, Shape] = {}
+        for node in self.nodes:
+            width = self.shapes[node.inputs[0]][-1]
+            if isinstance(node.op, Linear):
+                found |= {f"{node.name}.kernel": (width, node.op.units), f"{node.name}.bias": (node.op.units,)}
+            elif isinstance(node.op, (Norm, Standardize)):
+                found |= {f"{node.name}.scale": (width,), f"{node.name}.shift": (width,)}
+        return found
+
+    @property
+    def linears(self) -> tuple[Node, ...]:
+        """The linear layers."""
+        return tuple(n for n in self.nodes if isinstance(n.op, Linear))
+
+    def check(self, weights: Weights) -> None:
+        """Refuse weights that are missing, of another shape or not finite.
+
+        Raises:
+            GraphError: naming the weight.
+        """
+        for name, shape in self.parts.items():
+            if name not in weights:
+                raise GraphError(f"the weight {name!r} is missing")
+            if weights[name].shape != shape:
+                raise GraphError(f"the weight {name!r} has shape {weights[name].shape}, the network needs {shape}")
+            if not np.isfinite(weights[name]).all():
+                raise GraphError(f"the weight {name!r} is not finite: train again with a lower learning rate")
+
+
+ARITY: Mapping[type, int] = {Add: 0, Concat: 0, Modulate: 3, Pool: 2, Attention: 4}
+"""Number of inputs of an operation, 0 for two or more; 1 where it is not listed."""
+
+
+def _shape(node: Node, inputs: list[Shape]) -> Shape:
+    wanted = ARITY.get(type(node.op), 1)
+    if len(inputs) != wanted if wanted else len(inputs) < 2:
+        raise GraphError(f"layer {node.name!r} has {len(inputs)} inputs, it takes {wanted or 'two or more'}")
+    first = inputs[0]
+    match node.op:
+        case Linear(units=units):
+            return (*first[:-1], units)
+        case TimeEmbedding(frequencies=count):
+            if first != (1,):
+                raise GraphError(f"layer {node.name!r} reads shape {first}: a time has shape (1,)")
+            return (2 * count,)
+        case Take(start=start, stop=stop):
+            if not 0 <= start < stop <= first[-1]:
+                raise GraphError(f"layer {node.name!r} takes {start} to {stop} of {first[-1]} elements")
+            return (*first[:-1], stop - start)
+        case Concat():
+            if any(s[:-1] != first[:-1] for s in inputs):
+                raise GraphError(f"layer {node.name!r} sets shapes {inputs} side by side: only the last may differ")
+            return (*first[:-1], sum(s[-1] for s in inputs))
+        case Pool() | Attention():
+            return _of_items(node, inputs)
+        case Add() | Modulate():
+            try:
+                return np.broadcast_shapes(*inputs)
+            except ValueError:
+                raise GraphError(f"layer {node.name!r} joins shapes {inputs}, which don't fit") from None
+        case _:
+            return first
+
+
+def _of_items(node: Node, inputs: list[Shape]) -> Shape:
+    """The shape of what looks at several items, with a mask as last input."""
+    *data, mask = inputs
+    first = data[0]
+    if len(first) != 2 or any(s != first for s in data) or mask != (first[0], 1):
+        raise GraphError(f"layer {node.name!r}: shapes {data} and a mask {mask} don't fit")
+    if isinstance(node.op, Attention) and first[1] % node.op.heads:
+        raise GraphError(f"layer {node.name!r}: {first[1]} features don't divide into {node.op.heads} heads")
+    return first[1:] if isinstance(node.op, Pool) else first

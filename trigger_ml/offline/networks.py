@@ -1,0 +1,158 @@
+"""Networks from a few numbers, with one switch for which layers have low bits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from trigger_ml.offline.layers import (
+    Activation,
+    Add,
+    Attention,
+    Linear,
+    Mode,
+    Modulate,
+    Network,
+    Node,
+    Norm,
+    Pool,
+    Port,
+    Standardize,
+    Take,
+    TimeEmbedding,
+)
+
+Precision = Literal["none", "int8", "central", "no-embedding-no-last", "all"]
+PRECISIONS: tuple[Precision, ...] = ("none", "int8", "central", "no-embedding-no-last", "all")
+Role = Literal["embedding", "outer", "central", "last"]
+
+FREQUENCIES = 8
+
+
+def mode_of(precision: Precision, role: Role, low: Mode) -> Mode:
+    """The mode of a linear layer.
+
+    none: float. int8: every layer with bytes. central: only layers inside the network, none of its first or last block.
+    no-embedding-no-last: all but the layers that take inputs in and the one that gives the output. all: every layer.
+    """
+    if precision == "none":
+        return "float"
+    if precision == "int8":
+        return "int8"
+    chosen: dict[str, tuple[Role, ...]] = {
+        "central": ("central",),
+        "no-embedding-no-last": ("central", "outer"),
+        "all": ("embedding", "outer", "central", "last"),
+    }
+    return low if role in chosen[precision] else "float"
+
+
+class _Stack:
+    """Collects layers; names follow from their number."""
+
+    def __init__(self, precision: Precision, low: Mode) -> None:
+        self.nodes: list[Node] = []
+        self.precision, self.low = precision, low
+
+    def put(self, op: object, *inputs: str) -> str:
+        name = f"{type(op).__name__.lower()}{len(self.nodes)}"
+        self.nodes.append(Node(name, op, inputs))  # type: ignore[arg-type]
+        return name
+
+    def linear(self, units: int, role: Role, x: str) -> str:
+        return self.put(Linear(units, mode_of(self.precision, role, self.low)), x)
+
+    def taken_in(self, hidden: int, ports: list[Port]) -> str:
+        """Every port embedded and added up; a port named ``time`` through its embedding."""
+        parts = []
+        for port in ports:
+            timed = port.name == "time"
+            x = self.put(TimeEmbedding(FREQUENCIES) if timed else Standardize(), port.name)
+            parts.append(self.linear(hidden, "embedding", x))
+        return parts[0] if len(parts) == 1 else self.put(Add(), *parts)
+
+
+def residual_mlp(
+    inputs: int,
+    outputs: int,
+    hidden: int,
+    blocks: int,
+    precision: Precision = "none",
+    low: Mode = "ternary",
+    condition: int = 0,
+    timed: bool = False,
+) -> Network:
+    """``h + linear(silu(linear(norm(h))))``, ``blocks`` times, between an embedding and a last layer.
+
+    Ports: ``x``; ``time`` ``(1,)``, of batch 1 or that of x; ``condition``. The inputs are standardized first.
+    """
+    ports = [Port("x", (inputs,))]
+    ports += [Port("time", (1,))] if timed else []
+    ports += [Port("condition", (condition,))] if condition else []
+    s = _Stack(precision, low)
+    h = s.taken_in(hidden, ports)
+    for i in range(blocks):
+        role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
+        y = s.put(Activation("silu"), s.linear(hidden, role, s.put(Norm(), h)))
+        h = s.put(Add(), h, s.linear(hidden, role, y))
+    s.linear(outputs, "last", s.put(Norm(), h))
+    return Network(tuple(ports), tuple(s.nodes))
+
+
+def plain_mlp(inputs: int, outputs: int, hidden: int, depth: int, mode: Mode) -> Network:
+    """Linear layers of one mode with ReLU between: every value of it is exact in every runtime."""
+    nodes, before = [], "x"
+    for i in range(depth):
+        nodes.append(Node(f"linear{i}", Linear(hidden if i < depth - 1 else outputs, mode), (before,)))
+        before = f"linear{i}"
+        if i < depth - 1:
+            nodes.append(Node(f"relu{i}", Activation("relu"), (before,)))
+            before = f"relu{i}"
+    return Network((Port("x", (inputs,)),), tuple(nodes))
+
+
+def deep_sets(
+    items: int, features: int, outputs: int, hidden: int, precision: Precision = "none", low: Mode = "ternary"
+) -> Network:
+    """A network of each item, their masked mean, a network of that (arXiv:1703.06114). Ports ``x`` and ``mask``."""
+    s = _Stack(precision, low)
+    h = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "x")))
+    h = s.put(Activation("silu"), s.linear(hidden, "central", h))
+    h = s.put(Pool(), s.linear(hidden, "central", h), "mask")
+    h = s.put(Activation("silu"), s.linear(hidden, "outer", h))
+    s.linear(outputs, "last", h)
+    return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))
+
+
+def transformer(
+    items: int,
+    features: int,
+    outputs: int,
+    hidden: int,
+    blocks: int,
+    heads: int,
+    condition: int,
+    precision: Precision = "none",
+    low: Mode = "ternary",
+) -> Network:
+    """Attention and a two-layer network in each block, both conditioned by adaptive normalisation (arXiv:2212.09748).
+
+    Ports: ``x`` ``(items, features)``, ``mask`` ``(items, 1)``, ``condition`` ``(1, condition)``. The layers that make
+    the modulation stay float, as do embeddings in every precision but ``all`` and ``int8``.
+    """
+    s = _Stack(precision, low)
+    h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
+    c = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "condition")))
+    for i in range(blocks):
+        role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
+        m = s.put(Linear(6 * hidden), c)
+        parts = [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
+        y = s.put(Modulate(), s.put(Norm(), h), parts[0], parts[1])
+        q, k, v = (s.linear(hidden, role, y) for _ in range(3))
+        y = s.linear(hidden, role, s.put(Attention(heads), q, k, v, "mask"))
+        h = s.put(Modulate(), y, parts[2], h)
+        y = s.put(Modulate(), s.put(Norm(), h), parts[3], parts[4])
+        y = s.linear(hidden, role, s.put(Activation("silu"), s.linear(2 * hidden, role, y)))
+        h = s.put(Modulate(), y, parts[5], h)
+    s.linear(outputs, "last", s.put(Norm(), h))
+    ports = (Port("x", (items, features)), Port("mask", (items, 1)), Port("condition", (1, condition)))
+    return Network(ports, tuple(s.nodes))

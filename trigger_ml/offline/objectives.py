@@ -1,0 +1,88 @@
+"""Losses of the trained form, each a function of the step's seed and a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trigger_ml.errors import SpecError
+from trigger_ml.offline.coupling import CouplingFlow, to_noise
+from trigger_ml.offline.framework import Trained
+from trigger_ml.offline.paths import Path, seen
+
+Loss = Callable[..., Any]
+
+
+def flow_matching(net: Trained, conditional: bool) -> Loss:
+    """``|v(x_t, t, c) - (x_1 - x_0)|**2`` on straight lines from noise x_0 (Y. Lipman et al., arXiv:2210.02747)."""
+
+    def loss(seed: Any, target: Any, condition: Any) -> Any:
+        import tensorflow as tf
+
+        noise = tf.random.stateless_normal(tf.shape(target), seed)
+        return _on_lines(net, seed, noise, target, condition if conditional else None)
+
+    return loss
+
+
+def direct_diffusion(net: Trained) -> Loss:
+    """The same from what was measured instead of noise, and conditioned on it (A. Butter et al., arXiv:2411.02495)."""
+    return lambda seed, target, condition: _on_lines(net, seed, condition, target, condition)
+
+
+def _on_lines(net: Trained, seed: Any, start: Any, target: Any, condition: Any) -> Any:
+    import tensorflow as tf
+
+    t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1)
+    feed = {"x": start + t * (target - start), "time": t}
+    if condition is not None:
+        feed["condition"] = condition
+    return tf.reduce_mean((net(feed) - (target - start)) ** 2)
+
+
+def score_matching(net: Trained, path: Path, conditional: bool) -> Loss:
+    """``|net(c x_t, t) - noise|**2`` for ``x_t = alpha data + sigma noise`` (arXiv:2011.13456, weight sigma**2).
+
+    Raises:
+        SpecError: for a path that adds no noise.
+    """
+    if path.noised is None:
+        raise SpecError("score matching needs a path that adds noise")
+    noised = path.noised
+
+    def loss(seed: Any, target: Any, condition: Any) -> Any:
+        import tensorflow as tf
+
+        noise = tf.random.stateless_normal(tf.shape(target), seed)
+        t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1, path.stop, path.start)
+        alpha, sigma = noised(t)
+        feed = {"x": (alpha * target + sigma * noise) * seen(noised, t), "time": t}
+        if conditional:
+            feed["condition"] = condition
+        return tf.reduce_mean((net(feed) - noise) ** 2)
+
+    return loss
+
+
+def likelihood(net: Trained, flow: CouplingFlow, conditional: bool) -> Loss:
+    """Minus the log density of data under a coupling flow, per dimension, without the constant."""
+
+    def loss(seed: Any, target: Any, condition: Any) -> Any:
+        import tensorflow as tf
+
+        noise, stretch = to_noise(net, flow, target, condition if conditional else None)
+        return tf.reduce_mean(0.5 * tf.reduce_sum(noise**2, -1) - stretch) / flow.size
+
+    return loss
+
+
+def classifier(net: Trained) -> Loss:
+    """Weighted binary cross-entropy of a logit; its least gives the log of the ratio of densities."""
+
+    def loss(seed: Any, x: Any, label: Any, weight: Any) -> Any:
+        import tensorflow as tf
+
+        each = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=net({"x": x})[:, 0])
+        return tf.reduce_sum(weight * each) / tf.reduce_sum(weight)
+
+    return loss

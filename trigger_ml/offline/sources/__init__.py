@@ -1,0 +1,1 @@
+"""Where offline rows take their events from: one file, one source."""

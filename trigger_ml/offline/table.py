@@ -1,0 +1,70 @@
+"""The numbers of rows that were run: kept beside the specs, shown beside those of the float network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trigger_ml import artifact
+from trigger_ml.errors import ArtifactError
+from trigger_ml.offline.networks import PRECISIONS
+from trigger_ml.offline.spec import FILE, Row, load
+
+KIND, VERSION = "offline result", 1
+GOLDEN, SMALLEST = "float", "ternary"
+
+
+def table(models: Path) -> list[dict[str, Any]]:
+    """Every number of every row that was run: row, precision, metric, value, error, and what the float network gives.
+
+    Raises:
+        ArtifactError: a file is damaged, or belongs to another spec.
+    """
+    found = []
+    for file in sorted(models.glob(f"*/{FILE}")):
+        row = load(file)
+        contents = {p: kept(file.parent / f"{p}.json", row, strict=True) for p in PRECISIONS}
+        for precision, content in contents.items():
+            for metric, number in (content or {"metrics": {}})["metrics"].items():
+                found.append(_line(row, precision, metric, number, content, contents["none"]))
+    return found
+
+
+def _line(row: Row, precision: str, metric: str, number: Any, content: Any, plain: Any) -> dict[str, Any]:
+    size = content["kernel_bytes"]
+    return {
+        "row": row.name,
+        "title": row.title,
+        "precision": precision,
+        "metric": metric,
+        "value": number["value"],
+        "error": number["error"],
+        "float": plain["metrics"][metric]["value"] if plain else None,
+        "smaller": (plain or content)["kernel_bytes"][GOLDEN] / size.get(SMALLEST, size["int8"]),
+        "exact": not content["differing"],
+    }
+
+
+def beside(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of :func:`table` with the precisions side by side: one line for each row and metric, then its size."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for line in lines:
+        for metric, text in (
+            (line["metric"], f"{line['value']:.4g} +- {line['error']:.1g}"),
+            ("weights smaller by", f"{line['smaller']:.3g}"),
+        ):
+            empty: dict[str, Any] = {"row": line["row"], "metric": metric, **dict.fromkeys(PRECISIONS, "")}
+            found.setdefault((line["row"], metric), empty)[line["precision"]] = text
+    return sorted(found.values(), key=lambda each: (each["row"], each["metric"] == "weights smaller by"))
+
+
+def kept(path: Path, row: Row, strict: bool = False) -> Any:
+    """What an earlier run left for this spec, or None."""
+    if not path.exists():
+        return None
+    content = artifact.load(path, KIND, VERSION).content
+    if content["spec"] == row.digest():
+        return content
+    if strict:
+        raise ArtifactError(f"{path} belongs to another spec than {row.name}'s: run trigger-ml offline run again")
+    return None
