@@ -192,7 +192,9 @@ def _provenance(ws: Workspace, graph: Graph) -> dict[str, str]:
     if ws.events is not None:
         said["sample"] = f"{ws.events.name}/{ws.events.variant} {ws.events.digest}"
     if "threshold" in graph.meta:
-        rate = f"from the validation part, for {ws.spec.physics.rate_khz:g} kHz"
+        rates = ws.events is not None and ws.events.gives_rates
+        aim = f"{ws.spec.physics.rate_khz:g} kHz" if rates else f"a false positive rate of {max(ws.spec.physics.fpr):g}"
+        rate = f"from the validation part, for {aim}"
         said["threshold"] = f"{graph.meta['threshold']} ({rate})"
     return said | (_origin(ws) if ws.spec.model.imported else _training(ws))
 
