@@ -6,21 +6,20 @@ Exit codes: 0 done and PASS, 1 two engines differ, 2 over budget, 3 bad input, 4
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trigger_ml import __version__
+from trigger_ml.cli_output import console, engines_table, findings_table, give, plain_table
 from trigger_ml.errors import SpecError, TriggerError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    pass
 
 app = typer.Typer(
     name="trigger-ml",
@@ -75,7 +74,7 @@ def run(
     """
     from trigger_ml import pipeline
 
-    _give(pipeline.run(spec, _console(), out, frozen, freeze), as_json)
+    give(pipeline.run(spec, console(), out, frozen, freeze), as_json)
 
 
 @app.command(name="import")
@@ -93,7 +92,7 @@ def import_(
     """
     from trigger_ml import importing
 
-    _give(importing.bring_in(model, to, _console(), kind, events, name), as_json)
+    give(importing.bring_in(model, to, console(), kind, events, name), as_json)
 
 
 @app.command()
@@ -117,7 +116,7 @@ def sample(
     if make is None and (rates, seed, pileup) != (None, None, None):
         raise SpecError("--rates, --seed and --pileup say how new events are made: give --make FOLDER too")
     wanted = None if make is None else Order(make, rates, seed, pileup, workers)
-    _give(pipeline.sample(spec, _console(), out, wanted), as_json)
+    give(pipeline.sample(spec, console(), out, wanted), as_json)
 
 
 @app.command()
@@ -125,7 +124,7 @@ def train(spec: SpecPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None
     """Train the quantized network."""
     from trigger_ml import pipeline
 
-    _give(pipeline.train(spec, _console(), out), as_json)
+    give(pipeline.train(spec, console(), out), as_json)
 
 
 @app.command()
@@ -133,7 +132,7 @@ def convert(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> No
     """Turn the trained network into integers."""
     from trigger_ml import pipeline
 
-    _give(pipeline.convert(where, _console(), out), as_json)
+    give(pipeline.convert(where, console(), out), as_json)
 
 
 @app.command()
@@ -144,7 +143,7 @@ def build(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None
     """
     from trigger_ml import pipeline
 
-    _give(pipeline.build(where, _console(), out), as_json)
+    give(pipeline.build(where, console(), out), as_json)
 
 
 @app.command()
@@ -155,7 +154,7 @@ def validate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> N
     """
     from trigger_ml import pipeline
 
-    _give(pipeline.validate(where, _console(), out), as_json)
+    give(pipeline.validate(where, console(), out), as_json)
 
 
 @app.command()
@@ -166,7 +165,7 @@ def estimate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> N
     """
     from trigger_ml import pipeline
 
-    _give(pipeline.estimate(where, _console(), out), as_json)
+    give(pipeline.estimate(where, console(), out), as_json)
 
 
 @app.command()
@@ -184,7 +183,7 @@ def scan(
     from trigger_ml import scan as scanning
 
     widths = _whole_numbers(bits, "--bits")
-    _give(scanning.scan(spec, _console(), out, widths, methods.split(",")), as_json)
+    give(scanning.scan(spec, console(), out, widths, methods.split(",")), as_json)
 
 
 @app.command()
@@ -192,7 +191,7 @@ def report(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> Non
     """Write report.html and report.json."""
     from trigger_ml import pipeline
 
-    _give(pipeline.report(where, _console(), out), as_json)
+    give(pipeline.report(where, console(), out), as_json)
 
 
 @app.command()
@@ -208,7 +207,7 @@ def bundle(
     """
     from trigger_ml import bundle as packing
 
-    _give(packing.bundle(where, _console(), out, to), as_json)
+    give(packing.bundle(where, console(), out, to), as_json)
 
 
 @app.command()
@@ -225,7 +224,7 @@ def verify(
     """
     from trigger_ml import verify as checking
 
-    _give(checking.verify(bundle, _console(), events), as_json)
+    give(checking.verify(bundle, console(), events), as_json)
 
 
 @app.command()
@@ -244,7 +243,7 @@ def patterns(
     """
     from trigger_ml import patterns as boards
 
-    _give(boards.patterns(where, _console(), out, to, format_, layout, events), as_json)
+    give(boards.patterns(where, console(), out, to, format_, layout, events), as_json)
 
 
 @app.command()
@@ -266,7 +265,7 @@ def emulate(
     from trigger_ml.emulate import run as emulation
 
     asked = emulation.Asked(dataset, on_error, workers, scheduler, chunk)
-    _give(emulation.emulate(bundle, files, _console(), to, asked), as_json)
+    give(emulation.emulate(bundle, files, console(), to, asked), as_json)
 
 
 @app.command()
@@ -291,7 +290,7 @@ def rates(
     except ValueError:
         raise SpecError(f"--rates {rates_!r} are no numbers: give them like 1,10,100") from None
     asked = counting.Asked(events, menu, wanted, tuple(also or ()), dataset)
-    _give(counting.rates(where, _console(), out, asked), as_json)
+    give(counting.rates(where, console(), out, asked), as_json)
 
 
 @app.command()
@@ -299,7 +298,7 @@ def inspect(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> No
     """Show a run or model: spec, graph, what is done."""
     from trigger_ml import pipeline
 
-    _give(pipeline.inspect(where, _console(), out), as_json)
+    give(pipeline.inspect(where, console(), out), as_json)
 
 
 @app.command(name="list")
@@ -311,7 +310,7 @@ def list_(
 
     found = house.catalogue(models)
     if as_json:
-        _give(found, as_json)
+        give(found, as_json)
     else:
         for kind, names in found.items():
             typer.echo(f"{kind + ':':<12}{', '.join(names) or 'none'}")
@@ -334,16 +333,16 @@ def bench(
     if what == "ternary":
         from trigger_ml.offline import benchmark
 
-        found = [asdict(row) for row in benchmark.ternary(_console())]
-        _give(found, as_json) if as_json else _plain_table(found)
+        found = [asdict(row) for row in benchmark.ternary(console())]
+        give(found, as_json) if as_json else plain_table(found)
         return
     if what != "emulation":
         raise SpecError(f"there is no benchmark {what!r}: give emulation or ternary")
-    rows = [asdict(row) for row in benchmarks.emulation(only or benchmarks.MODELS, models, _console())]
+    rows = [asdict(row) for row in benchmarks.emulation(only or benchmarks.MODELS, models, console())]
     if as_json:
-        _give(rows, as_json)
+        give(rows, as_json)
     else:
-        _bench_table(rows)
+        engines_table(rows)
 
 
 @offline.command(name="run")
@@ -358,7 +357,7 @@ def offline_run(
     """
     from trigger_ml.offline import run as rows
 
-    _give(rows.run(spec, _console(), out), as_json)
+    give(rows.run(spec, console(), out), as_json)
 
 
 @offline.command(name="table")
@@ -369,7 +368,7 @@ def offline_table(
     from trigger_ml.offline import table as rows
 
     found = rows.table(models)
-    _give(found, as_json) if as_json or not found else _plain_table(rows.beside(found))
+    give(found, as_json) if as_json or not found else plain_table(rows.beside(found))
 
 
 @app.command()
@@ -381,9 +380,9 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = house.examine()
     if as_json:
-        _give([asdict(finding) for finding in findings], as_json)
+        give([asdict(finding) for finding in findings], as_json)
     else:
-        _table([_row(finding) for finding in findings])
+        findings_table(findings)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -419,74 +418,11 @@ def _fail(sentence: str, code: int) -> int:
     return code
 
 
-def _console() -> Console:
-    """Progress and tables go to standard error, so that standard output holds results only."""
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
 def _whole_numbers(text: str, option: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise SpecError(f'{option} is "{text}": give whole numbers separated by commas') from None
-
-
-def _give(result: Mapping[str, Any] | list[Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(result, indent=1, sort_keys=True, allow_nan=False))
-
-
-def _row(finding: Any) -> tuple[str, ...]:
-    version = "missing" if finding.version is None else finding.version or "found"
-    other = finding.version and finding.tested not in (None, finding.version)
-    return finding.name, f"{version} (tested: {finding.tested})" if other else version, finding.enables, finding.get
-
-
-def _bench_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        "model", "engine", "events/s", "x hls4ml", "equal", "build", "of the roofline", box=None, pad_edge=False
-    )
-    for row in rows:
-        build = "" if row["build_s"] is None else f"{row['build_s']:.1f} s"
-        share = "" if row["roofline"] is None else f"{row['roofline']:.0%}"
-        cells = (f"{row['events_per_s']:,.0f}", f"{row['ratio_to_hls4ml']:,.1f}", "yes" if row["equal"] else "NO")
-        table.add_row(row["model"], row["engine"], *cells, build, share)
-    Console().print(table)
-
-
-def _plain_table(rows: list[dict[str, Any]]) -> None:
-    """Rows with the same keys, these as heads."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*(key.replace("_", " ") for key in rows[0]), box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    Console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "NO"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _table(rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("tool", "version", "enables", "how to get it", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row), style="dim" if row[1] == "missing" else None)
-    Console().print(table)
 
 
 if __name__ == "__main__":
