@@ -315,7 +315,7 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
     if spec.model.score == "tagger":
         return _tagging
     if spec.model.score == "pair":
-        return pair_loss()
+        return pair_loss(plan.y[:, :2])
     scale = np.maximum(plan.y.std(0), 0.1).astype(np.float32)
     distilled, latent = spec.model.score == "distilled", spec.model.latent
     score = _score(spec, sample)
@@ -343,15 +343,17 @@ def loss(spec: Spec, plan: Plan, sample: Sample) -> Loss:
     return total
 
 
-def pair_loss() -> Loss:
-    """Squared errors of both scores, and what ties the two on background.
+def pair_loss(y: NDArray[np.float32]) -> Loss:
+    """Squared errors of both scores, those in the tails counting more, and what ties the two on background.
 
     The third column of the targets says which events are background, not mixed ones: only their dependence counts.
     """
     import tensorflow as tf
 
+    edges = tf.constant(np.quantile(y, 1.0 - TAIL, axis=0).astype(np.float32))
+
     def total(x: Any, y: Any, p: Any) -> Any:
-        error = tf.reduce_mean((p - y[:, :2]) ** 2)
+        error = tf.reduce_mean(tf.where(y[:, :2] > edges, WEIGHT, 1.0) * (p - y[:, :2]) ** 2)
         return error + teacher.APART * teacher.dependence(p[:, 0], p[:, 1], y[:, 2])
 
     return total
