@@ -84,8 +84,43 @@ def figures(report: Report) -> str:
         "",
         f"Rank correlation with the float twin's score: {ranks:.4f} (background and signals, validation part).",
     ]
+    lines += _rates(report["rates"]) if report.get("rates") else []
     lines += ["", f"Graph `{report['graph']['digest'][:16]}`.", ""]
     return "\n".join(lines)
+
+
+def _rates(table: Mapping[str, Any]) -> list[str]:
+    """Efficiencies at rates counted on a larger file, and where the score is a pair its closure there."""
+    file, signals = table["file"], list(table["signal_events"])
+    lines = ["", f"At rates counted on {file['events']:,} other zero-bias events (`{file['digest'][:16]}`):", ""]
+    heads = ["working point", "score ≥", "events", "rate, kHz", *(f"{labels.process(s)}, %" for s in signals)]
+    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for p in table["points"]:
+        at = p["point"]
+        cells = [labels.point(at["name"]), str(at["threshold"]), f"{at['events']:,}", _error(at["rate_khz"])]
+        cells += [_error(p["tpr"][s], 100) for s in signals]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines + (_pair(table["pair"]) if table.get("pair") else [])
+
+
+def _pair(pair: Mapping[str, Any]) -> list[str]:
+    """How well three regions of a pair of scores predict the fourth, before and after quantization."""
+    found = _error(pair["correlation"]["unbiased"])
+    lines = [
+        "",
+        f"Squared distance correlation of the two scores on background, unbiased: {found}. Closure (1: independent):",
+        "",
+    ]
+    lines += [
+        "| total efficiency | events in A, quantized | closure, quantized | closure, float |",
+        "|---|---|---|---|",
+    ]
+    for shift in pair["scan"]:
+        both = [shift[side]["closure"] for side in ("quantized", "floating")]
+        cells = [f"{shift['target']:g}", f"{shift['quantized']['counts'][0]:,}"]
+        cells += ["" if e is None else _error(e) for e in both]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _quantities(report: Report) -> dict[str, Any]:
