@@ -26,7 +26,8 @@ lint: setup
 	$(BIN)/lint-imports
 
 models: setup
-	set -e; for spec in models/*/spec.toml; do $(BIN)/trigger-ml run $$spec --frozen; done
+	set -e; for model in models/*/spec.toml; do model=$$(dirname $$model); \
+	if [ -f $$model/qgraph.json ]; then $(BIN)/trigger-ml run $$model --frozen; else $(BIN)/trigger-ml run $$model; fi; done
 	$(MAKE) cards
 
 cards: setup

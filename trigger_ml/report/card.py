@@ -24,7 +24,7 @@ Report = Mapping[str, Any]
 
 
 def write_all(models: Path, runs: Path, docs: Path) -> None:
-    """Write the figures into every card with a place for them, and the tables into ``models.md``, README and JSON.
+    """Write the figures of frozen models into their cards, where they have a place for them, and all tables.
 
     Args:
         models: folder of models.
@@ -35,7 +35,8 @@ def write_all(models: Path, runs: Path, docs: Path) -> None:
         ArtifactError: a run is missing or of another graph than the frozen one, or a card has no place for figures.
     """
     rows = []
-    for folder in sorted(p.parent for p in models.glob("*/card.md") if BEGIN in p.read_text("utf-8")):
+    cards = (p for p in models.glob("*/card.md") if (p.parent / "qgraph.json").exists())
+    for folder in sorted(p.parent for p in cards if BEGIN in p.read_text("utf-8")):
         report = artifact.read_json(runs / folder.name / "report.json")
         frozen = artifact.read_json(folder / "qgraph.json")["digest"]
         if report["graph"]["digest"] != frozen:
