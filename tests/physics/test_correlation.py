@@ -20,7 +20,9 @@ def matrices(x, y):
         u = m - rows / (n - 2) - rows[:, None] / (n - 2) + rows.sum() / ((n - 1) * (n - 2))
         np.fill_diagonal(u, 0)
         unbiased.append(u)
-    return [(p * q).sum() / np.sqrt((p * p).sum() * (q * q).sum()) for p, q in (centred, unbiased)]
+    sizes = [np.sqrt((p * p).sum() * (q * q).sum()) for p, q in (centred, unbiased)]
+    assume(min(sizes) > 1e-9)  # of 8 numbers with one that differs the second is nothing but rounding
+    return [(p * q).sum() / size for (p, q), size in zip((centred, unbiased), sizes, strict=True)]
 
 
 def pair(n, kind, seed):
