@@ -45,9 +45,10 @@ def _figure(
         axes.plot([], [], color=colour, label=labels.process(signal))
     if title.endswith("EBOPs"):
         axes.set_xscale("log")
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], 0.5))
     how = "; ".join(f"{'solid' if LINES[m][0] == '-' else 'dashed'}: {text}" for m, text in METHODS.items())
     star = " Star: the model's own widths." if scan.own is not None and x_of(scan.own) else ""
-    caption = f"{how}; dotted: float. DeLong errors.{star}"
+    caption = f"{how}; dotted: float. DeLong errors; below 0.5 nothing is shown.{star}"
     return Figure(title, caption[0].upper() + caption[1:], finish(figure, axes, 2))
 
 
