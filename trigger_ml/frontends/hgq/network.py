@@ -55,7 +55,7 @@ class Network:
             else:
                 if net.quantized(layer):
                     z = self._summed(layer, fine, shapes[read[layer.name]])(z)
-                found[layer.name] = _Wiring(layer, name=layer.name)(z, *_others(layer, found))
+                found[layer.name] = _wiring(layer, name=layer.name)(z, *_others(layer, found))
         end = found[plan.layers[-1].name]
         outer = None
         if not isinstance(plan.layers[-1], net.Dense | net.Conv):
@@ -184,7 +184,7 @@ def _from_input(layers: Sequence[net.Layer], source: str) -> bool:
     return source == net.INPUT
 
 
-def _Wiring(layer: net.Layer, name: str) -> Any:
+def _wiring(layer: net.Layer, name: str) -> Any:
     """A layer without weights as a Keras layer."""
     import keras
 
