@@ -1,8 +1,7 @@
 """Small convolutional networks: on calorimeter regions, jet images, trigger objects, and ordered particles.
 
-Windows run over all axes of an event but its last, if that has one feature for each entry of ``kernel`` too few: an
-event ``(18, 14)`` or ``(16, 16)`` is an image of one channel, an event ``(19, 3)`` or ``(32, 3)`` a row of objects with
-three channels. On the 19 x 3 grid a window of 3 objects and 3 channels is the 3 x 3 window, without padding, of
+An event whose last axis has at most :data:`CHANNELS` entries, ``(19, 3)`` or ``(32, 3)``, is a row of objects, these its
+channels; any other, ``(18, 14)`` or ``(16, 16)``, is an image of one channel. On the 19 x 3 grid a window of 3 objects and 3 channels is the 3 x 3 window, without padding, of
 Govorkova et al. (arXiv:2108.03986). Sums replace averages: the next layer's weights take up the constant. As P-CNN: one
 dimension, ordered constituents. The teacher and student on regions are CICADA's (CMS DP-2023/086) in form.
 """
@@ -20,6 +19,9 @@ from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
 SCORES = scores.FAMILIES["conv"]
+
+CHANNELS = 4
+"""More features than this at a position are positions themselves."""
 
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
@@ -56,7 +58,7 @@ def body(model: Model, shape: Shape, last: Dense) -> tuple[Layer, ...]:
     if not model.filters or len(model.kernel) != len(model.filters):
         raise SpecError("[model] filters and kernel say how many windows of what size each convolution has: give both")
     flat = (leading.count(model, shape), *shape[1:]) if shape else shape
-    image = _image(features_last=len(flat) == 2 and flat[1] <= 4, shape=flat)
+    image = flat if len(flat) == 2 and flat[1] <= CHANNELS else (*flat, 1)
     layers: list[Layer] = [*leading.crop(model, shape), Reshape("image", image)]
     rank = len(image) - 1
     for i, (filters, size) in enumerate(zip(model.filters, model.kernel, strict=True)):
@@ -66,10 +68,6 @@ def body(model: Model, shape: Shape, last: Dense) -> tuple[Layer, ...]:
             layers.append(Pool(f"pool{i}", model.pooling, (model.pool[i],) * rank))
     size = math.prod(shapes(layers, math.prod(shape))[layers[-1].name])
     return (*layers, Reshape("flat", (size,)), *chain("dense", model.hidden, last))
-
-
-def _image(features_last: bool, shape: Shape) -> Shape:
-    return shape if features_last else (*shape, 1)
 
 
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:
