@@ -1,9 +1,10 @@
 """Small convolutional networks: on calorimeter regions, jet images, trigger objects, and ordered particles.
 
-An event whose last axis has at most :data:`CHANNELS` entries, ``(19, 3)`` or ``(32, 3)``, is a row of objects, these its
-channels; any other, ``(18, 14)`` or ``(16, 16)``, is an image of one channel. On the 19 x 3 grid a window of 3 objects and 3 channels is the 3 x 3 window, without padding, of
-Govorkova et al. (arXiv:2108.03986). Sums replace averages: the next layer's weights take up the constant. As P-CNN: one
-dimension, ordered constituents. The teacher and student on regions are CICADA's (CMS DP-2023/086) in form.
+An event whose last axis has at most :data:`CHANNELS` entries, ``(19, 3)`` or ``(32, 3)``, is a row of objects, these
+its channels; any other, ``(18, 14)`` or ``(16, 16)``, is an image of one channel. On the 19 x 3 grid a window of 3
+objects and 3 channels is the 3 x 3 window, without padding, of Govorkova et al. (arXiv:2108.03986). Sums replace
+averages: the next layer's weights take up the constant. As P-CNN: one dimension, ordered constituents. The teacher and
+student on regions are CICADA's (CMS DP-2023/086) in form.
 """
 
 from __future__ import annotations
