@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigger_ml import spec
+from trigger_ml import spec, spec_page
 from trigger_ml.errors import SpecError
 
 GOOD = """
@@ -205,4 +205,4 @@ def test_any_value_is_taken_or_refused(where: tuple[str, str], value: object) ->
 
 def test_the_reference_is_up_to_date() -> None:
     page = Path(__file__).parents[1] / "docs" / "spec.md"
-    assert page.read_text("utf-8") == spec.reference()
+    assert page.read_text("utf-8") == spec_page.reference()

@@ -1,13 +1,16 @@
-"""Fields of frozen dataclasses that check themselves: type, limits, choices; one clear sentence for each failure."""
+"""What every strict TOML file here is read with: fields that check themselves, one clear sentence for each failure."""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
 import re
+import tomllib
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +49,24 @@ def limited(
     """A dataclass field with its meaning and its :class:`Limits`; required if it has no default."""
     limits = Limits(low, high, open_low, length, pattern)
     return dataclasses.field(default=default, metadata={"doc": doc, "limits": limits})
+
+
+def toml(text: str) -> dict[str, Any]:
+    """The table that a TOML text holds.
+
+    Raises:
+        SpecError: if it isn't TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SpecError(f"not TOML: {error}") from None
+
+
+def hint(name: str, valid: Iterable[str]) -> str:
+    """``did you mean "..."? `` for a name that is nearly a valid one, else nothing."""
+    close = difflib.get_close_matches(name, tuple(valid), n=1)
+    return f'did you mean "{close[0]}"? ' if close else ""
 
 
 def settle(value: Any, hint: Any, limits: Limits, where: str) -> Any:

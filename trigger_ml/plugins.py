@@ -6,13 +6,13 @@ with an entry point in the group ``trigger_ml.backends``; names of this package 
 
 from __future__ import annotations
 
-import difflib
 import re
 from importlib import import_module, metadata
 from pathlib import Path
 from types import ModuleType
 
 from trigger_ml.errors import SpecError
+from trigger_ml.fields import hint
 
 KINDS: dict[str, str] = {
     "samples": "load",
@@ -50,9 +50,8 @@ def find(kind: str, name: str) -> ModuleType:
                 raise SpecError(f"the entry point {name} of trigger_ml.{kind} gives {module!r}: it must name a module")
             return module
     available = names(kind)
-    close = difflib.get_close_matches(name, available, n=1)
-    hint = f'did you mean "{close[0]}"? ' if close else ""
-    raise SpecError(f'there is no "{name}" among the {kind}: {hint}available are {", ".join(available) or "none"}')
+    listed = ", ".join(available) or "none"
+    raise SpecError(f'there is no "{name}" among the {kind}: {hint(name, available)}available are {listed}')
 
 
 def _own(kind: str) -> tuple[str, ...]:

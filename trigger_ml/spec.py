@@ -7,18 +7,15 @@ is written here, and a value equal to its default gives the same digest whether 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
-import inspect
 import json
-import tomllib
 import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from trigger_ml.errors import SpecError
-from trigger_ml.fields import limited, settle, show
+from trigger_ml.fields import hint, limited, settle, show, toml
 
 ORBIT_HZ = 11_245.5
 """Revolution frequency of the LHC, in Hz (26,658.883 m at the speed of light)."""
@@ -371,11 +368,7 @@ def parse(text: str) -> Spec:
     Raises:
         SpecError: if it isn't TOML, or a key or value is not valid.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not TOML: {error}") from None
-    spec: Spec = _build(Spec, table)
+    spec: Spec = _build(Spec, toml(text))
     return spec
 
 
@@ -406,21 +399,20 @@ def _title(section: type[_Section]) -> str:
 
 def _unknown(section: type[_Section], key: str, valid: typing.Iterable[str]) -> str:
     valid = tuple(valid)
-    close = difflib.get_close_matches(key, valid, n=1)
-    hint = f'did you mean "{close[0]}"? ' if close else ""
     where = "the top level takes" if section is Spec else f"[{_title(section)}] takes"
     what = f"unknown key {show(key)}" + ("" if section is Spec else f" in [{_title(section)}]")
-    return f"{what}: {hint}{where} {', '.join(valid)}"
+    return f"{what}: {hint(key, valid)}{where} {', '.join(valid)}"
 
 
 def _missing(section: type[_Section], key: str, field: dataclasses.Field[Any]) -> str:
     if key in SECTIONS:
-        return f"the table [{key}] is missing: give at least {', '.join(_required(SECTIONS[key]))}"
+        return f"the table [{key}] is missing: give at least {', '.join(required(SECTIONS[key]))}"
     where = key if section is Spec else f"[{_title(section)}] {key}"
     return f"{where} is missing: add it ({field.metadata['doc']})"
 
 
-def _required(section: type[_Section]) -> list[str]:
+def required(section: type[_Section]) -> list[str]:
+    """Keys of a section that have no default; those of a network among them."""
     network = NETWORK if section is Model else ()
     fields = dataclasses.fields(section)
     return [field.name for field in fields if field.default is dataclasses.MISSING or field.name in network]
@@ -433,33 +425,3 @@ def _pick(content: dict[str, Any], part: str) -> Any:
             raise SpecError(f'a spec has no part "{part}": its parts are {", ".join(content)}')
         value = value[key]
     return value
-
-
-_PREFACE = """# The spec
-
-One TOML file says all that a run depends on. A key or table that isn't listed here is refused.
-This page is made from `trigger_ml/spec.py` by `make docs`; a test keeps the two together.
-"""
-
-
-def reference() -> str:
-    """The table of every key, its default and its meaning, in Markdown: the text of ``docs/spec.md``."""
-    lines = [_PREFACE]
-    for title, section in (("", Spec), *SECTIONS.items()):
-        lines += [f"## `[{title}]`" if title else "## Top level", "", *_rows(section), ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _rows(section: type[_Section]) -> list[str]:
-    rows = [inspect.cleandoc(str(section.__doc__)), "", "| key | default | meaning |", "|---|---|---|"]
-    for field in dataclasses.fields(section):
-        if field.name not in SECTIONS:
-            default = "required" if field.name in _required(section) else f"`{_toml(field.default)}`"
-            rows.append(f"| `{field.name}` | {default} | {field.metadata['doc']} |")
-    return rows
-
-
-def _toml(value: Any) -> str:
-    if value is None:
-        return "none"
-    return json.dumps(value)

@@ -129,7 +129,7 @@ def test_a_decoder_free_score_leaves_the_decoder_out_of_firmware():
 
 @pytest.mark.parametrize(("family", "score"), [("mlp", "rz"), ("autoencoder", "distilled")])
 def test_a_score_of_another_family_is_refused(family, score):
-    with pytest.raises(SpecError, match=f'score "{score}" is not one of an {family}: use .*, or the family'):
+    with pytest.raises(SpecError, match=f'score "{score}" is not one of the family {family}: use .*, or the family'):
         plugins.find("families", family).network(read(family, score).model, features(), (19, 3))
 
 

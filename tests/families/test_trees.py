@@ -47,5 +47,5 @@ def test_with_integer_leaves_it_is_the_integer_trees(made: Trees, seed: int) -> 
 
 
 def test_another_score_is_refused() -> None:
-    with pytest.raises(SpecError, match='score "distilled" is not one of an trees: use tagger'):
+    with pytest.raises(SpecError, match='score "distilled" is not one of the family trees: use tagger'):
         trees.float_score({}, np.zeros((1, 2), int), read("distilled"))

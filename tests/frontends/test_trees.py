@@ -157,5 +157,5 @@ def test_trees_of_a_network_are_refused() -> None:
 
 def test_a_score_of_a_network_is_refused(tmp_path, events) -> None:
     wanted = spec.parse(SPEC.format(trees=8, depth=3, bits=10).replace('"tagger"', '"mu2"'))
-    with pytest.raises(SpecError, match='score "mu2" is not one of an trees: use tagger'):
+    with pytest.raises(SpecError, match='score "mu2" is not one of the family trees: use tagger'):
         trees.train(wanted, events, tmp_path, None)

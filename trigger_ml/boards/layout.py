@@ -18,7 +18,6 @@ An element may get more bits than it has: its sign, or zeros, fill them.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from typing import Any
 from trigger_ml.backends.rtl.ports import Port, input_ports, output_ports
 from trigger_ml.boards.frames import LAST_LINK, MAX_FRAMES
 from trigger_ml.errors import SpecError
-from trigger_ml.fields import Limits, settle, show
+from trigger_ml.fields import Limits, settle, show, toml
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.io import digest
 
@@ -217,10 +216,7 @@ def parse(text: str) -> Layout:
     Raises:
         SpecError: it isn't TOML, or a key or value is not valid.
     """
-    try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SpecError(f"not TOML: {error}") from None
+    table = toml(text)
     for key in table:
         if key not in KEYS:
             raise SpecError(f"unknown key {show(key)}: a layout takes {', '.join(KEYS)}")

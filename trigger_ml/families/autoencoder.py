@@ -14,8 +14,6 @@ from trigger_ml.families.layers import Dense, Floats, Layer, Shape, Weights, cha
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
-SCORES = ("rz", "mu2", "dkl", "reconstruction")
-
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
     """The layers in firmware: for a decoder-free score the encoder, heads last (means first, then log-variances).
@@ -23,7 +21,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
     Raises:
         SpecError: for a score that isn't this family's.
     """
-    scores.check(model, "autoencoder", SCORES)
+    scores.check(model, "autoencoder")
     if model.score == "reconstruction":
         return (*encoder(model, 1), *decoder(model, len(inputs.pt_index(features))))
     return encoder(model, 1 if model.score == "mu2" else 2)

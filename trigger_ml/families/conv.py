@@ -19,8 +19,6 @@ from trigger_ml.families.layers import Conv, Dense, Floats, Layer, Pool, Reshape
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
-SCORES = scores.FAMILIES["conv"]
-
 CHANNELS = 4
 """More features than this at a position are positions themselves."""
 
@@ -31,7 +29,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
     Raises:
         SpecError: for a score that isn't this family's, or windows that don't fit.
     """
-    scores.check(model, "conv", SCORES)
+    scores.check(model, "conv")
     outputs = 1 if model.score in ("distilled", "tagger") else model.latent * (1 if model.score == "mu2" else 2)
     return body(model, shape, Dense("output" if outputs == 1 else "heads", outputs, False))
 

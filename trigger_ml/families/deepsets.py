@@ -26,8 +26,6 @@ from trigger_ml.families.layers import (
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
-SCORES = scores.FAMILIES["deepsets"]
-
 PT = 0
 """The column of a particle's pT."""
 
@@ -38,7 +36,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
     Raises:
         SpecError: for a score that isn't this family's, or events without particles.
     """
-    scores.check(model, "deepsets", SCORES)
+    scores.check(model, "deepsets")
     if not model.head:
         raise SpecError("[model] head is missing: nodes of the layers behind the sum over particles")
     layers: list[Layer] = [*leading.as_set(model, shape)]

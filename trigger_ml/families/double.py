@@ -19,7 +19,6 @@ from trigger_ml.families.layers import INPUT, Dense, Floats, Join, Layer, Shape,
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
-SCORES = scores.FAMILIES["double"]
 PARTS = ("first", "second")
 
 TAIL_FRAC = 4
@@ -38,7 +37,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
     Raises:
         SpecError: for a score that isn't this family's.
     """
-    scores.check(model, "double", SCORES)
+    scores.check(model, "double")
     first, second = (chain(part, model.hidden, Dense(f"{part}_output", 1, False), source=INPUT) for part in PARTS)
     return (*first, *second, Join("both", "first_output"))
 

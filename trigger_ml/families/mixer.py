@@ -13,8 +13,6 @@ from trigger_ml.families.layers import Add, Dense, Floats, Layer, Permute, Shape
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
-SCORES = scores.FAMILIES["mixer"]
-
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
     """The layers in firmware; the last one is the score.
@@ -24,7 +22,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
     Raises:
         SpecError: for a score that isn't this family's, or events without particles.
     """
-    scores.check(model, "mixer", SCORES)
+    scores.check(model, "mixer")
     if not model.head:
         raise SpecError("[model] head is missing: nodes of the layers behind the sum over particles")
     layers: list[Layer] = [*leading.as_set(model, shape)]

@@ -14,8 +14,6 @@ from trigger_ml.families.layers import Dense, Floats, Layer, Shape, Weights, cha
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
-SCORES = ("distilled", "tagger")
-
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
     """The layers in firmware; the last one is the score.
@@ -23,7 +21,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
     Raises:
         SpecError: for a score that isn't this family's, or more particles than there are.
     """
-    scores.check(model, "mlp", SCORES)
+    scores.check(model, "mlp")
     return (*leading.crop(model, shape), *chain("hidden", model.hidden, Dense("output", 1, False)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,18 @@ from trigger_ml.errors import SpecError
 from trigger_ml.spec import Model
 
 Floats = NDArray[np.float64]
+
+
+FAMILIES = {
+    "autoencoder": ("rz", "mu2", "dkl", "reconstruction"),
+    "mlp": ("distilled", "tagger"),
+    "conv": ("rz", "mu2", "dkl", "distilled", "tagger"),
+    "deepsets": ("tagger", "distilled"),
+    "mixer": ("tagger", "distilled"),
+    "double": ("pair",),
+    "trees": ("tagger",),
+}
+"""Family -> the scores that it gives."""
 
 
 def rz(mu: Floats, log_var: Floats) -> Floats:
@@ -45,29 +57,18 @@ def of_heads(model: Model, heads: Floats) -> Floats:
     return rz(mu, log_var) if model.score == "rz" else dkl(mu, log_var)
 
 
-def check(model: Model, family: str, known: Sequence[str]) -> None:
+def check(model: Model, family: str) -> None:
     """Refuse a score that a family can't give.
 
     Raises:
-        SpecError: naming those that it can.
+        SpecError: naming those that it can, and the families that can.
     """
-    if model.score not in known:
-        others = " or ".join(sorted(f for f, s in FAMILIES.items() if model.score in s))
+    if model.score not in FAMILIES[family]:
+        others = " or ".join(sorted(f for f, known in FAMILIES.items() if model.score in known))
         raise SpecError(
-            f'[model] score "{model.score}" is not one of an {family}: use {", ".join(known)}, or the family {others}'
+            f'[model] score "{model.score}" is not one of the family {family}: use {", ".join(FAMILIES[family])}, or '
+            f"the family {others}"
         )
-
-
-FAMILIES = {
-    "autoencoder": ("rz", "mu2", "dkl", "reconstruction"),
-    "mlp": ("distilled", "tagger"),
-    "conv": ("rz", "mu2", "dkl", "distilled", "tagger"),
-    "deepsets": ("tagger", "distilled"),
-    "mixer": ("tagger", "distilled"),
-    "double": ("pair",),
-    "trees": ("tagger",),
-}
-"""Family -> the scores that it gives."""
 
 
 def shape_of(weights: Mapping[str, NDArray[np.floating]]) -> tuple[int, ...]:

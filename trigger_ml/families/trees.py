@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from trigger_ml.families import inputs, scores
 from trigger_ml.spec import Spec
 
-SCORES = ("tagger",)
-
 BLOCK = 16_384
 """Events whose way through all trees is followed at once."""
 
@@ -31,7 +29,7 @@ def float_score(weights: Arrays, x_int: inputs.Integers, spec: Spec) -> NDArray[
     Raises:
         SpecError: for a score that isn't this family's.
     """
-    scores.check(spec.model, "trees", SCORES)
+    scores.check(spec.model, "trees")
     blocks = range(0, len(x_int), BLOCK)
     return np.concatenate([np.zeros(0), *(_sum(weights, x_int[i : i + BLOCK]) for i in blocks)])
 

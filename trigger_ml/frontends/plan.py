@@ -186,7 +186,7 @@ def _anomaly(
     if spec.model.score == "distilled":
         raw = teacher.errors(trained, spec, sample, x)
         low, spread = np.quantile(raw, 0.001), raw[: len(train)].std()
-        twin = teacher.student(spec, sample, x, (raw - low) / spread, key, checkpoints, console)
+        twin = teacher.student(spec, sample, x, ((raw - low) / spread)[:, None], key, checkpoints, console)
         start = twin
     else:
         twin = trained[0]
@@ -206,7 +206,7 @@ def _pair(
     low, spread = np.quantile(raw, 0.001, axis=0), raw[: len(train)].std(axis=0)
     real = (np.arange(len(x)) < len(train)).astype(np.float64)[:, None]
     wanted = np.concatenate([(raw - low) / spread, real], axis=1)
-    twin = teacher.pair(spec, sample, x, wanted, key, checkpoints, console)
+    twin = teacher.student(spec, sample, x, wanted, key, checkpoints, console)
     y = forward(layers, twin, inputs.scaled(x))
     for i, part in enumerate(double.PARTS):
         at = np.linspace(0.0, 2.0 * y[:, i].max(), 4000)

@@ -233,18 +233,32 @@ def student(
     folder: Path,
     console: Console | None,
 ) -> Arrays:
-    """A float network of the firmware's shape that learns ``y (events,)``; weights on raw inputs."""
+    """A float network of the firmware's shape that learns what the autoencoders say; weights on raw inputs.
+
+    Args:
+        spec: of the run.
+        sample: its events.
+        x: hardware integers ``(events, features)``.
+        y: one score ``(events, 1)``; of a pair ``(events, 3)``: both, and 1 for events of the background, on which the
+            two are kept apart.
+        key: digest of all that the training depends on.
+        folder: of the checkpoints.
+        console: for progress.
+    """
     import tensorflow as tf
 
-    layers = network_of(spec, sample)
+    layers, apart = network_of(spec, sample), spec.model.score == "pair"
     norm = shared(scaling(sample.features), layers)
     net = _single(layers, x.shape[1], spec.seed + 2, angles(sample.features))
 
     def loss(noise: Any, xb: Any, yb: Any) -> Any:
-        return tf.reduce_mean((tf.reshape(net(xb), (-1,)) - yb) ** 2)
+        p = tf.reshape(net(xb), (-1, 2 if apart else 1))
+        error = tf.reduce_mean((p - yb[:, : p.shape[1]]) ** 2)
+        return error + APART * dependence(p[:, 0], p[:, 1], yb[:, 2]) if apart else error
 
-    epochs = spec.train.float_epochs
-    phase = loop.Phase("student", "float student", epochs, BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
+    epochs, batch = spec.train.float_epochs, PAIR_BATCH if apart else BATCH
+    label = "float pair" if apart else "float student"
+    phase = loop.Phase("student", label, epochs, batch, loop.cosine(RATE, epochs), spec.seed + 2, key)
     job = loop.Job((_normal(x, norm), y.astype(np.float32)), loss, net.variables, net.variables)
     loop.fit(phase, job, folder, console)
     return finished(net, layers, sample, norm)
@@ -299,44 +313,6 @@ def tagger(
     job = loop.Job(data, loss, net.variables, net.variables, measure=measure, snapshot=loop.best)
     loop.fit(phase, job, folder, console)
     loop.restore(folder, phase, "best", net.variables)
-    return finished(net, layers, sample, norm)
-
-
-def pair(
-    spec: Spec,
-    sample: Sample,
-    x: NDArray[np.integer[Any]],
-    y: Floats,
-    key: str,
-    folder: Path,
-    console: Console | None,
-) -> Arrays:
-    """Float networks of the firmware's shape that learn two scores and are kept apart on background.
-
-    Args:
-        spec: of the run.
-        sample: its events.
-        x: hardware integers ``(events, features)``.
-        y: ``(events, 3)``: both scores, and 1 for events of the background.
-        key: digest of all that the training depends on.
-        folder: of the checkpoints.
-        console: for progress.
-    """
-    import tensorflow as tf
-
-    layers = network_of(spec, sample)
-    norm = scaling(sample.features)
-    net = Net(layers, x.shape[1], spec.seed + 2)
-
-    def loss(noise: Any, xb: Any, yb: Any) -> Any:
-        p = net(xb)
-        return tf.reduce_mean((p - yb[:, :2]) ** 2) + APART * dependence(p[:, 0], p[:, 1], yb[:, 2])
-
-    epochs = spec.train.float_epochs
-    phase = loop.Phase("student", "float pair", epochs, PAIR_BATCH, loop.cosine(RATE, epochs), spec.seed + 2, key)
-    loop.fit(
-        phase, loop.Job((_normal(x, norm), y.astype(np.float32)), loss, net.variables, net.variables), folder, console
-    )
     return finished(net, layers, sample, norm)
 
 

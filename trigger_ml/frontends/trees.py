@@ -19,7 +19,6 @@ from trigger_ml import tools
 from trigger_ml.artifact import read_npz, write_json, write_npz
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.families import scores
-from trigger_ml.families.trees import SCORES
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.frontends import result
 from trigger_ml.frontends.plan import labelled
@@ -59,7 +58,7 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
         ToolMissing: if the extra ``trees`` is not installed.
         SpecError: for a score that isn't this family's, or if no tree finds anything to split on.
     """
-    scores.check(spec.model, "trees", SCORES)
+    scores.check(spec.model, "trees")
     model = _fitted(spec, sample, console)
     losses = _losses(model, sample)
     kept = int(np.argmin(losses)) + 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import tomllib
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any, Literal
 
 from trigger_ml import artifact
 from trigger_ml.errors import SpecError
-from trigger_ml.fields import limited, settle, show
+from trigger_ml.fields import hint, limited, settle, show, toml
 
 NAME = "[a-z][a-z0-9_]{0,63}"
 
@@ -139,10 +137,7 @@ def parse(text: str) -> Row:
     Raises:
         SpecError: if it isn't TOML, or a key or value is not valid.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not TOML: {error}") from None
+    table = toml(text)
     for key, kind in SECTIONS.items():
         if key in table:
             if not isinstance(table[key], dict):
@@ -156,9 +151,7 @@ def _built(kind: type[_Section], table: dict[str, Any], where: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in table:
         if key not in fields:
-            close = difflib.get_close_matches(key, fields, n=1)
-            hint = f'did you mean "{close[0]}"? ' if close else ""
-            raise SpecError(f"unknown key {show(key)}{where}: {hint}valid are {', '.join(fields)}")
+            raise SpecError(f"unknown key {show(key)}{where}: {hint(key, fields)}valid are {', '.join(fields)}")
     for key, field in fields.items():
         needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if needed and key not in table:

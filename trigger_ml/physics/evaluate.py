@@ -86,16 +86,8 @@ def evaluate(
     twin = _Twin(None, {}, {}, None, {})
     if floating is not None:
         test_f = {process: _scores(floating, process, len(x), "float") for process, x in inputs.items()}
-        result_f, auc_f = _measure("float", "float twin", test_f, sample, physics, None)
-        twin = _Twin(
-            result_f,
-            {name: auc_q[name].minus(auc_f[name]) for name in signals},
-            _tpr_shift(test_q, test_f, sources, result_q, result_f, physics.bootstrap, seed),
-            _rate_shift(test_q, test_f, sources, result_f, chosen, score_format, physics)
-            if sample.gives_rates
-            else None,
-            _ranks(quantized, floating, tuple(inputs)),
-        )
+        ranks = _ranks(quantized, floating, tuple(inputs))
+        twin = _compared((test_q, result_q, auc_q), test_f, ranks, sample, physics, score_format, seed)
     return PhysicsResult(
         sample=f"{sample.name}/{sample.variant}",
         sample_digest=sample.digest,
@@ -119,6 +111,32 @@ def evaluate(
         quality=_quality(test_q, cut, score_format),
         histogram=_histogram(test_q, cut),
         turn_ons=turn_ons(sample, signals, {name: test_q[name] >= cut for name in signals}),
+    )
+
+
+def _compared(
+    ours: tuple[Mapping[str, Scores], ScoreResult, Mapping[str, roc.Auc]],
+    test_f: Mapping[str, Scores],
+    ranks: Mapping[str, float],
+    sample: Events,
+    physics: Physics,
+    score_format: Fixed | None,
+    seed: int,
+) -> _Twin:
+    """The float twin measured as the graph was, and the differences; ``ours`` are the graph's scores and measures."""
+    test_q, result_q, auc_q = ours
+    sources = np.asarray(sample.source)
+    result_f, auc_f = _measure("float", "float twin", test_f, sample, physics, None)
+    shift = None
+    if sample.gives_rates:
+        chosen = _working_point(physics, True)
+        shift = _rate_shift(test_q, test_f, sources, result_f, chosen, score_format, physics)
+    return _Twin(
+        result_f,
+        {name: auc_q[name].minus(auc) for name, auc in auc_f.items()},
+        _tpr_shift(test_q, test_f, sources, result_q, result_f, physics.bootstrap, seed),
+        shift,
+        ranks,
     )
 
 

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import Any, Literal
 
 from trigger_ml import artifact
 from trigger_ml.errors import SpecError
-from trigger_ml.fields import limited, settle, show
+from trigger_ml.fields import hint, limited, settle, show, toml
 
 MOST = 1 << 16
 """Above every threshold and cut: fields of objects have 16 bits at most."""
@@ -165,11 +163,7 @@ def parse(text: str) -> Menu:
     Raises:
         SpecError: if it isn't TOML, or a key or value is not valid.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not TOML: {error}") from None
-    menu: Menu = _build(Menu, table, "the menu")
+    menu: Menu = _build(Menu, toml(text), "the menu")
     return menu
 
 
@@ -184,9 +178,7 @@ def _build(section: type[Any], table: Any, where: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(section)}
     for key in table:
         if key not in fields:
-            close = difflib.get_close_matches(key, fields, n=1)
-            hint = f'did you mean "{close[0]}"? ' if close else ""
-            raise SpecError(f"unknown key {show(key)} in {where}: {hint}it takes {', '.join(fields)}")
+            raise SpecError(f"unknown key {show(key)} in {where}: {hint(key, fields)}it takes {', '.join(fields)}")
     for key, field in fields.items():
         if field.default is dataclasses.MISSING and key not in table:
             raise SpecError(f"{where} has no {key}: add it")
