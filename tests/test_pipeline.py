@@ -191,9 +191,9 @@ def test_what_is_left_out_is_said_in_full(tmp_path: Path) -> None:
 def test_checkpoints_of_another_program_are_forgotten(tmp_path: Path) -> None:
     """A changed front end went on from what the old one had left."""
     folder = tmp_path / "checkpoints"
-    pipeline._fresh_checkpoints(folder, "one")
+    pipeline.fresh_checkpoints(folder, "one")
     (folder / "ramp.npz").write_bytes(b"state")
-    pipeline._fresh_checkpoints(folder, "one")
+    pipeline.fresh_checkpoints(folder, "one")
     assert (folder / "ramp.npz").exists()
-    pipeline._fresh_checkpoints(folder, "two")
+    pipeline.fresh_checkpoints(folder, "two")
     assert not (folder / "ramp.npz").exists()

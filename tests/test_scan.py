@@ -63,3 +63,14 @@ def test_what_can_not_be_scanned_is_refused(tmp_path: Path, bits: list[int], met
 def test_a_file_of_something_else_is_refused() -> None:
     with pytest.raises(artifact.ArtifactError, match=r"is not what `trigger-ml scan` writes"):
         precision.read({"points": []})
+
+
+def test_float_networks_of_another_program_are_not_shared(tmp_path: Path) -> None:
+    home, target = tmp_path / "home", tmp_path / "target"
+    scan._copy_floats(home, target, "program 1")
+    (home / "float.npz").write_bytes(b"trained by program 1")
+    scan._copy_floats(home, target, "program 1")
+    assert (target / "float.npz").read_bytes() == b"trained by program 1"
+    scan._copy_floats(home, target, "program 2")
+    assert not (home / "float.npz").exists()
+    assert not (target / "float.npz").exists()

@@ -213,7 +213,7 @@ def _train(ws: Workspace) -> None:
     made = ["trained.npz", "float.npz", "history.json", "selfcheck.npz"]
 
     def work() -> None:
-        _fresh_checkpoints(ws.folder / "trained" / "checkpoints", inputs["program"])
+        fresh_checkpoints(ws.folder / "trained" / "checkpoints", inputs["program"])
         frontend.train(ws.spec, ws.sample, ws.folder / "trained", ws.console)
 
     ws.step(
@@ -225,7 +225,7 @@ def _train(ws: Workspace) -> None:
     )
 
 
-def _fresh_checkpoints(folder: Path, program: str) -> None:
+def fresh_checkpoints(folder: Path, program: str) -> None:
     """Forget checkpoints that another program has left: going on from them would mix two trainings."""
     mark = folder / "program"
     if not mark.exists() or mark.read_text("utf-8") != program:

@@ -19,6 +19,7 @@ from trigger_ml.ir import io
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.physics import roc
+from trigger_ml.pipeline import fresh_checkpoints
 from trigger_ml.spec import Spec
 from trigger_ml.workspace import Workspace, code, open_run
 
@@ -73,7 +74,7 @@ def scan(
 def _point(ws: Workspace, method: str, bits: int) -> dict[str, Any]:
     model = dataclasses.replace(ws.spec.model, frontend=METHODS[method], bits=bits)
     spec = dataclasses.replace(ws.spec, model=model)
-    folder = ws.folder / "scan" / f"{method}_{bits}"
+    folder, shared = ws.folder / "scan" / f"{method}_{bits}", ws.folder / "scan" / "float"
     step = f"scan_{method}_{bits}"
     inputs = {
         "spec": spec.digest("seed", "model", "train"),
@@ -83,10 +84,10 @@ def _point(ws: Workspace, method: str, bits: int) -> dict[str, Any]:
     file = f"scan/{method}_{bits}/point.json"
 
     def work() -> None:
-        _share_floats(ws, folder)
+        _copy_floats(shared, folder / "checkpoints", inputs["program"])
         frontend = plugins.find("frontends", model.frontend)
         frontend.train(spec, ws.sample, folder, ws.console)
-        _keep_floats(ws, folder)
+        _copy_floats(folder / "checkpoints", shared, inputs["program"])
         graph = frontend.freeze(folder, spec, ws.sample)
         measured = {"method": method, "bits": bits, "ebops": _ebops(graph), "auc": _auc(ws, graph)}
         artifact.write_json(ws.folder / file, measured)
@@ -95,21 +96,13 @@ def _point(ws: Workspace, method: str, bits: int) -> dict[str, Any]:
     return dict(artifact.read_json(ws.folder / file))
 
 
-def _share_floats(ws: Workspace, folder: Path) -> None:
-    for home in (ws.folder / "scan" / "float", ws.folder / "trained" / "checkpoints"):
-        for name in FLOATS:
-            target = folder / "checkpoints" / name
-            if (home / name).exists() and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(home / name, target)
-
-
-def _keep_floats(ws: Workspace, folder: Path) -> None:
-    home = ws.folder / "scan" / "float"
-    home.mkdir(parents=True, exist_ok=True)
+def _copy_floats(home: Path, target: Path, program: str) -> None:
+    """The float networks' checkpoints from one folder to another, where only those of this program may stand."""
+    fresh_checkpoints(home, program)
+    fresh_checkpoints(target, program)
     for name in FLOATS:
-        if (folder / "checkpoints" / name).exists() and not (home / name).exists():
-            shutil.copyfile(folder / "checkpoints" / name, home / name)
+        if (home / name).exists() and not (target / name).exists():
+            shutil.copyfile(home / name, target / name)
 
 
 def _ebops(graph: Graph) -> int:
