@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trigger_ml import __version__
+from trigger_ml import __version__, cli_offline
 from trigger_ml.cli_output import console, engines_table, findings_table, give, plain_table
 from trigger_ml.errors import SpecError, TriggerError
 
@@ -29,8 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-offline = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
-app.add_typer(offline, name="offline")
+app.add_typer(cli_offline.app, name="offline")
 
 SpecPath = Annotated[Path, typer.Argument(help="A spec.toml, or the folder of a model.", show_default=False)]
 RunPath = Annotated[
@@ -343,32 +342,6 @@ def bench(
         give(rows, as_json)
     else:
         engines_table(rows)
-
-
-@offline.command(name="run")
-def offline_run(
-    spec: Annotated[Path, typer.Argument(help="A spec.toml of models/offline, or its folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = _PROJECTS,
-    as_json: AsJson = False,
-) -> None:
-    """Train a row at every precision, compare all lowerings, measure.
-
-    Stopped, it goes on where it was.
-    """
-    from trigger_ml.offline import run as rows
-
-    give(rows.run(spec, console(), out), as_json)
-
-
-@offline.command(name="table")
-def offline_table(
-    models: Annotated[Path, typer.Option(help="Folder of rows.")] = Path("models/offline"), as_json: AsJson = False
-) -> None:
-    """What each precision costs, of all rows that were run."""
-    from trigger_ml.offline import table as rows
-
-    found = rows.table(models)
-    give(found, as_json) if as_json or not found else plain_table(rows.beside(found))
 
 
 @app.command()

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from trigger_ml.errors import SpecError
 from trigger_ml.offline.sources import gaussians, lossy, mixture, showers
+from trigger_ml.offline.sources.source import Events, shared
 
 
 def test_the_ratio_of_gaussians_averages_to_one():
     """The mean of p_data / p_simulation over simulation is 1, and over data its inverse's is 1."""
     source, rng = gaussians.source(), np.random.default_rng(1)
-    for events, sign in ((source.simulation(rng, 200_000), 1), (source.data(rng, 200_000), -1)):
+    for events, sign in ((gaussians.simulation(rng, 200_000), 1), (gaussians.data(rng, 200_000), -1)):
         ratio = np.exp(sign * source.ratio(events.reco))
         assert ratio.mean() == pytest.approx(1, abs=4 * ratio.std() / np.sqrt(len(ratio)))
-    log = source.ratio(source.data(rng, 1000).reco)
+    log = source.ratio(gaussians.data(rng, 1000).reco)
     assert np.std(log) > 0.3
 
 
 def test_the_posterior_of_gaussians_pulls_like_a_normal_number():
     source, rng = gaussians.source(), np.random.default_rng(2)
-    events = source.simulation(rng, 100_000)
+    events = gaussians.simulation(rng, 100_000)
     mean, width = source.posterior(events.reco)
     pull = (events.truth - mean) / width
     assert np.allclose(pull.mean(0), 0, atol=0.015)
     assert np.allclose(pull.std(0), 1, atol=0.01)
     assert abs(np.corrcoef(pull[:, 0], events.reco[:, 1])[0, 1]) < 0.015
-    wrong = source.data(rng, 100_000)
+    wrong = gaussians.data(rng, 100_000)
     assert np.abs(((wrong.truth - source.posterior(wrong.reco)[0]) / width).mean(0)).max() > 0.1
 
 
 def test_the_mixture_has_its_modes():
-    events = mixture.source().data(np.random.default_rng(3), 60_000)
+    events = mixture.draw(np.random.default_rng(3), 60_000)
     radius, angle = np.hypot(*events.truth.T), np.arctan2(*events.truth.T[::-1])
     assert radius.mean() == pytest.approx(mixture.RADIUS, abs=0.02)
     modes = np.rint(angle / (2 * np.pi / mixture.MODES)).astype(int) % mixture.MODES
@@ -58,7 +62,7 @@ def test_showers_keep_their_energy_and_reach_their_depth():
 def test_showers_are_those_of_the_seed_and_of_order_one():
     pytest.importorskip("numba", reason="needs the extra offline")
     source = showers.source()
-    one, again = (source.simulation(np.random.default_rng(5), 4000) for _ in range(2))
+    one, again = (source.parts(4000, 5).simulation for _ in range(2))
     assert np.array_equal(one.truth, again.truth)
     assert one.truth.shape == (4000, 6)
     assert np.all(np.abs(one.truth.std(0) - 1) < 0.2)
@@ -66,7 +70,7 @@ def test_showers_are_those_of_the_seed_and_of_order_one():
 
 def test_lost_events_and_fakes():
     """The share that is measured, by numbers of its own; fakes are measured, and not as their truth says."""
-    events = lossy.source().simulation(np.random.default_rng(6), 100_000)
+    events = lossy.simulation(np.random.default_rng(6), 100_000)
     measured, counts = events.masks
     assert counts.mean() == pytest.approx(1 - lossy.FAKES, abs=0.005)
     x = np.random.default_rng(7).normal(size=200_000)
@@ -74,3 +78,16 @@ def test_lost_events_and_fakes():
     assert measured[~counts].all()
     assert abs(np.corrcoef(events.truth[~counts, 0], events.reco[~counts, 0])[0, 1]) < 0.05
     assert np.corrcoef(events.truth[counts, 0], events.reco[counts, 0])[0, 1] > 0.8
+
+
+@given(counts=st.tuples(st.integers(2, 40), st.integers(2, 40)), seed=st.integers(0, 99))
+def test_parts_of_fixed_events_share_none(counts, seed):
+    """Whatever the seed, each part holds other events, and they are events of the file."""
+    known = [Events(np.arange(n, dtype=np.float32)[:, None], np.empty((n, 0), np.float32)) for n in counts]
+    parts = shared(*known, "here")(min(counts) // 2, seed)
+    for train, test, every in ((parts.simulation, parts.test, known[0]), (parts.data, parts.test_data, known[1])):
+        both = np.concatenate([train.truth, test.truth])[:, 0]
+        assert len(np.unique(both)) == 2 * (min(counts) // 2)
+        assert np.isin(both, every.truth[:, 0]).all()
+    with pytest.raises(SpecError, match="here has .* events to at most"):
+        shared(*known, "here")(min(counts), seed)

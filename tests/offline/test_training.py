@@ -110,7 +110,7 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
 )
 def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
-    monkeypatch.setattr("trigger_ml.offline.tasks.COMPARED", 500)
+    monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
     (tmp_path / "spec.toml").write_text(SPEC.format(objective))
     command = ["offline", "run", str(tmp_path), "--out", str(tmp_path / "out"), "--json"]
     assert cli.main(command) == 0
@@ -119,7 +119,7 @@ def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     assert content["differing"] == []
     assert all(np.isfinite(m["value"]) and m["error"] >= 0 for m in content["metrics"].values())
     kept = (tmp_path / "all.json").read_bytes()
-    monkeypatch.setattr(run, "TASKS", {})
+    monkeypatch.setattr(run, "task", None)
     assert cli.main(command) == 0  # nothing is done again
     assert (tmp_path / "all.json").read_bytes() == kept
 
@@ -137,12 +137,12 @@ def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
 def test_omnifold_with_lost_events_and_fakes(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
-    monkeypatch.setattr("trigger_ml.offline.tasks.COMPARED", 500)
+    monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
     (tmp_path / "spec.toml").write_text(SPEC.format("omnifold").replace("gaussians", "lossy"))
     content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
     assert content["differing"] == []
     assert set(content["metrics"]) == {"prior", "iteration 1"}
-    assert (tmp_path / "out" / "offline_small" / "all" / "all_0_1b.ternary.onnx").exists()
+    assert (tmp_path / "out" / "offline_small" / "all" / "seed1" / "all_0_1b.ternary.onnx").exists()
 
 
 def test_lost_events_need_omnifold(tmp_path):

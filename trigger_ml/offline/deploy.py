@@ -39,7 +39,11 @@ class Deployed:
 
     def __call__(self, feed: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """The output, in batches; arrays of one row serve all."""
-        return _batches(self.sessions[self.smallest], feed)
+        return self.run(self.smallest, feed)
+
+    def run(self, lowering: Lowering, feed: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The output of one lowering, in batches."""
+        return _batches(self.sessions[lowering], feed)
 
     def differing(self, feed: Mapping[str, NDArray[np.float32]]) -> tuple[str, ...]:
         """Lowerings, and threads, of which some bit differs from the golden one's."""

@@ -30,19 +30,42 @@ class _Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(_Section):
-    """The events, made from the seed."""
+    """The events: made from the seed, or those of a file."""
 
     name: str = limited("a source of `trigger_ml/offline/sources`", pattern=NAME)
     events: int = limited("events of each part: training and test", 100, 10_000_000, default=50_000)
+    file: str = limited("a file for this source to read, relative to the spec; empty: events are made", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network(_Section):
-    """A residual network."""
+    """What is trained."""
 
+    kind: Literal["residual", "deep_sets", "transformer", "unet"] = limited("of network", default="residual")
     hidden: int = limited("width", 8, 4096, default=64)
-    blocks: int = limited("residual blocks of two layers", 1, 64, default=3)
+    blocks: int = limited("blocks; of residual two layers each", 1, 64, default=3)
+    heads: int = limited("heads of attention", 1, 64, default=4)
+    latent: int = limited("latent dimensions, where there is a latent space", 1, 1024, default=8)
     low: Literal["ternary", "binary"] = limited("weights of low-bit layers", default="ternary")
+
+
+OBJECTIVES = {
+    "classifier": "data from simulation",
+    "tagger": "signal jets from background jets",
+    "omnifold": "weights of simulated events",
+    "flow_matching": "truth from noise along straight lines",
+    "direct_diffusion": "truth from what was measured along straight lines",
+    "bridge": "truth from what was measured along a Schroedinger bridge",
+    "score_vp": "truth from noise by a learned score, the variance preserved",
+    "score_sub_vp": "the same, below that variance",
+    "score_ve": "the same, the variance exploding",
+    "coupling_flow": "truth from noise by two affine couplings a block",
+    "spline_flow": "truth from noise by two rational-quadratic spline couplings a block",
+    "gan": "truth from noise against a critic that also reads what was asked for",
+    "latent_diffusion": "an autoencoder, then a diffusion of its latent space",
+    "vld": "encoders, latent diffusion and decoder in one likelihood",
+}
+"""Objective -> what is learned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +74,23 @@ class Objective(_Section):
 
     name: Literal[
         "classifier",
+        "tagger",
         "omnifold",
         "flow_matching",
         "direct_diffusion",
+        "bridge",
         "score_vp",
         "score_sub_vp",
         "score_ve",
         "coupling_flow",
-    ] = limited(
-        "classifier: data from simulation; omnifold: weights of simulated events; flow_matching: truth from noise; "
-        "direct_diffusion: truth from what was measured; score_*: truth from noise by a learned score, with the "
-        "variance preserved, below that, or exploding; coupling_flow: truth from noise by two affine couplings a block"
-    )
+        "spline_flow",
+        "gan",
+        "latent_diffusion",
+        "vld",
+    ] = limited("; ".join(f"{name}: {meaning}" for name, meaning in OBJECTIVES.items()))
     iterations: int = limited("of omnifold", 1, 100, default=3)
+    conditional: bool = limited("whether bridge and direct_diffusion are told the measurement as well", default=True)
+    bins: int = limited("of a spline", 2, 64, default=8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +111,42 @@ class Train(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Full(_Section):
+    """What ``--full`` changes."""
+
+    events: int = limited("instead of those of [sample]", 100, 10_000_000, default=200_000)
+    epochs: int = limited("instead of those of [train]", 1, 10_000, default=100)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row(_Section):
     """One row: everything that its numbers depend on."""
 
     name: str = limited("the row's name, that of its folder", pattern=NAME)
     title: str = limited("what it is, for the table")
     seed: int = limited("the only source of randomness", 0, 2**31 - 1, default=1)
+    trainings: int = limited("how often all is done again, each time with the next seed", 1, 100, default=1)
     sample: Sample
     network: Network = dataclasses.field(default_factory=Network)
     objective: Objective
     sampler: Sampler = dataclasses.field(default_factory=Sampler)
     train: Train = dataclasses.field(default_factory=Train)
+    full: Full = dataclasses.field(default_factory=Full)
+
+    @property
+    def longer(self) -> Row:
+        """The row as ``--full`` means it."""
+        sample = dataclasses.replace(self.sample, events=self.full.events)
+        return dataclasses.replace(self, sample=sample, train=dataclasses.replace(self.train, epochs=self.full.epochs))
+
+    def with_seed(self, number: int) -> Row:
+        """One of the trainings, counted from 0, as a row of its own."""
+        return dataclasses.replace(self, seed=self.seed + number, trainings=1)
 
     def digest(self) -> str:
-        """sha256 (hexadecimal) of all values but the title."""
+        """sha256 (hexadecimal) of all values but the title and what only ``--full`` means."""
         content = dataclasses.asdict(self)
-        del content["title"]
+        del content["title"], content["full"]
         return artifact.digest_json(content)
 
 
@@ -109,6 +156,7 @@ SECTIONS: dict[str, type[_Section]] = {
     "objective": Objective,
     "sampler": Sampler,
     "train": Train,
+    "full": Full,
 }
 """Table of the file -> what it is read into."""
 

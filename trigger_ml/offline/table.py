@@ -10,7 +10,7 @@ from trigger_ml.errors import ArtifactError
 from trigger_ml.offline.networks import PRECISIONS
 from trigger_ml.offline.spec import FILE, Row, load
 
-KIND, VERSION = "offline result", 1
+KIND, VERSION = "offline result", 2
 GOLDEN, SMALLEST = "float", "ternary"
 
 
@@ -23,7 +23,7 @@ def table(models: Path) -> list[dict[str, Any]]:
     found = []
     for file in sorted(models.glob(f"*/{FILE}")):
         row = load(file)
-        contents = {p: kept(file.parent / f"{p}.json", row, strict=True) for p in PRECISIONS}
+        contents = {p: kept(file_of(file.parent, p), row, strict=True) for p in PRECISIONS}
         for precision, content in contents.items():
             for metric, number in (content or {"metrics": {}})["metrics"].items():
                 found.append(_line(row, precision, metric, number, content, contents["none"]))
@@ -39,9 +39,16 @@ def _line(row: Row, precision: str, metric: str, number: Any, content: Any, plai
         "metric": metric,
         "value": number["value"],
         "error": number["error"],
+        "scatter": number["scatter"],
+        "trainings": len(number["values"]),
         "float": plain["metrics"][metric]["value"] if plain else None,
         "smaller": (plain or content)["kernel_bytes"][GOLDEN] / size.get(SMALLEST, size["int8"]),
         "exact": not content["differing"],
+        "compared": content["compared"],
+        "bit_operations": content["bit_operations"],
+        "micros": content["micros"],
+        "command": content["command"],
+        "date": content["date"],
     }
 
 
@@ -50,12 +57,22 @@ def beside(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line in lines:
         for metric, text in (
-            (line["metric"], f"{line['value']:.4g} +- {line['error']:.1g}"),
+            (line["metric"], _number(line)),
             ("weights smaller by", f"{line['smaller']:.3g}"),
         ):
             empty: dict[str, Any] = {"row": line["row"], "metric": metric, **dict.fromkeys(PRECISIONS, "")}
             found.setdefault((line["row"], metric), empty)[line["precision"]] = text
     return sorted(found.values(), key=lambda each: (each["row"], each["metric"] == "weights smaller by"))
+
+
+def _number(line: dict[str, Any]) -> str:
+    scatter = "" if line["scatter"] is None else f" ({line['scatter']:.1g})"
+    return f"{line['value']:.4g} +- {line['error']:.1g}{scatter}"
+
+
+def file_of(home: Path, precision: str, full: bool = False) -> Path:
+    """Where the numbers of a row in the folder ``home`` are."""
+    return (home / "full" if full else home) / f"{precision}.json"
 
 
 def kept(path: Path, row: Row, strict: bool = False) -> Any:

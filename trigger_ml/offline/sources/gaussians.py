@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.offline.sources.source import Draw, Events, Source
+from trigger_ml.offline.sources.source import Draw, Events, Source, drawn
 
 Floats = NDArray[np.floating]
 
@@ -41,11 +41,14 @@ def _posterior(reco: Floats) -> tuple[Floats, Floats]:
     return reco @ (MIX.T / SMEAR**2) @ covariance, np.sqrt(np.diag(covariance))
 
 
+simulation: Draw = _draw(np.zeros(3), np.ones(3))
+data: Draw = _draw(SHIFT, STRETCH)
+
+
 def source() -> Source:
     """Simulation and data as above."""
     return Source(
-        _draw(np.zeros(3), np.ones(3)),
-        _draw(SHIFT, STRETCH),
+        drawn(simulation, data),
         lambda reco: _log_density(reco, SHIFT, STRETCH) - _log_density(reco, np.zeros(3), np.ones(3)),
         _posterior,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from trigger_ml.offline.sources import gaussians
-from trigger_ml.offline.sources.source import Draw, Events, Source
+from trigger_ml.offline.sources.source import Draw, Events, Source, drawn
 
 FAKES, FAKE_WIDTH = 0.1, 1.5
 OFFSET, SLOPE = 1.6, 1.0
@@ -28,7 +28,10 @@ def _lossy(draw: Draw) -> Draw:
     return lossy
 
 
+simulation: Draw = _lossy(gaussians.simulation)
+data: Draw = _lossy(gaussians.data)
+
+
 def source() -> Source:
     """Simulation and data, both with the same losses and fakes."""
-    plain = gaussians.source()
-    return Source(_lossy(plain.simulation), _lossy(plain.data))
+    return Source(drawn(simulation, data))

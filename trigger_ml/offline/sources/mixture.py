@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from trigger_ml.offline.sources.source import Events, Source
+from trigger_ml.offline.sources.source import Events, Source, drawn
 
 MODES, RADIUS, WIDTH = 6, 1.5, 0.15
 
 
-def _draw(rng: np.random.Generator, count: int) -> Events:
+def draw(rng: np.random.Generator, count: int) -> Events:
+    """Events of the mixture."""
     angle = 2 * np.pi / MODES * rng.integers(0, MODES, count)
     centre = RADIUS * np.stack([np.cos(angle), np.sin(angle)], -1)
     truth = centre + WIDTH * rng.normal(size=(count, 2))
@@ -18,4 +19,4 @@ def _draw(rng: np.random.Generator, count: int) -> Events:
 
 def source() -> Source:
     """The mixture, as simulation and as data."""
-    return Source(_draw, _draw)
+    return Source(drawn(draw, draw))

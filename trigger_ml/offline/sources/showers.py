@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import tools
-from trigger_ml.offline.sources.source import Events, Source
+from trigger_ml.offline.sources.source import Events, Source, drawn
 
 LAYERS, THICKNESS = 6, 3.0
 THRESHOLD, CRITICAL = 0.05, 0.01
@@ -104,4 +104,4 @@ def source() -> Source:
         truth, given = _draw(rng, count)
         return Events(((truth - mean) / spread).astype(np.float32), given.astype(np.float32))
 
-    return Source(draw, draw)
+    return Source(drawn(draw, draw))

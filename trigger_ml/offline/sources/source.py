@@ -1,13 +1,19 @@
-"""What a source is: events of a simulation and of the data that it stands for, each with truth and measurement."""
+"""What a source is: events of a simulation and of the data that it stands for, each with truth and measurement.
+
+A module of this folder has a function ``source()``. One that can take events from a file has ``read(path)`` too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trigger_ml.errors import SpecError
+from trigger_ml.offline.metrics import Number
 
 Floats = NDArray[np.float32]
 
@@ -38,8 +44,59 @@ class Events:
         """Number of events."""
         return len(self.truth)
 
+    def rows(self, chosen: NDArray[Any]) -> Events:
+        """Some of the events, by index."""
+        return Events(*(None if x is None else x[chosen] for x in (self.truth, self.reco, self.measured, self.counts)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Events: simulation and data, for training and for the test; no event is in two parts."""
+
+    simulation: Events
+    data: Events
+    test: Events
+    test_data: Events
+
 
 Draw = Callable[[np.random.Generator, int], Events]
+
+
+def drawn(simulation: Draw, data: Draw) -> Callable[[int, int], Parts]:
+    """Parts from two generators of events."""
+
+    def parts(count: int, seed: int) -> Parts:
+        rngs = [np.random.default_rng([seed, i]) for i in range(4)]
+        draws = (simulation, data, simulation, data)
+        return Parts(*(draw(rng, count) for draw, rng in zip(draws, rngs, strict=True)))
+
+    return parts
+
+
+def shared(simulation: Events, data: Events, where: str) -> Callable[[int, int], Parts]:
+    """Parts from fixed events, ``where`` they are: the seed says which are for training and which for the test.
+
+    The function that it returns raises :class:`SpecError` if there are not enough.
+    """
+
+    def parts(count: int, seed: int) -> Parts:
+        halves = []
+        for i, events in enumerate((simulation, data)):
+            if len(events) < 2 * count:
+                raise SpecError(
+                    f"{where} has {len(events)} events, training and test need {2 * count}: "
+                    f"set [sample] events to at most {len(events) // 2}"
+                )
+            order = np.random.default_rng([seed, 20 + i]).permutation(len(events))
+            halves += [events.rows(order[:count]), events.rows(order[count : 2 * count])]
+        return Parts(halves[0], halves[2], halves[1], halves[3])
+
+    return parts
+
+
+def columns(truth: Floats, reco: Floats) -> Mapping[str, Floats]:
+    """Each dimension of truth under its number."""
+    return {f"x{i}": column for i, column in enumerate(truth.T)}
 
 
 @dataclass(frozen=True)
@@ -47,13 +104,19 @@ class Source:
     """Simulation and data.
 
     Attributes:
-        simulation: draws events of the simulation.
-        data: draws events as nature makes them; a method may look at ``reco`` only.
+        parts: from a number of events and a seed to that many events of each part; a method may look at ``reco`` of
+            data only.
         ratio: log of data over simulation densities at ``reco``, where it is known.
         posterior: mean and standard deviation of the simulation's truth given ``reco``, where they are known.
+        view: from truth and reco to what plots show: name -> values in their unit ``(events,)``.
+        measures: numbers of generated truth, for its test events, with other true events beside (what two samples of
+            truth differ by), and a seed.
+        micros: CPU time of the simulator in microseconds an event, where it makes them when asked.
     """
 
-    simulation: Draw
-    data: Draw
+    parts: Callable[[int, int], Parts]
     ratio: Callable[[Any], Any] | None = None
     posterior: Callable[[Any], tuple[Any, Any]] | None = None
+    view: Callable[[Floats, Floats], Mapping[str, Floats]] = columns
+    measures: Callable[[Floats, Events, Events, int], Mapping[str, Number]] | None = None
+    micros: Callable[[], float] | None = None

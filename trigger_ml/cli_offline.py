@@ -1,0 +1,41 @@
+"""The verbs of ``trigger-ml offline``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trigger_ml.cli_output import console, give, plain_table
+
+app = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+_MODELS = Path("models/offline")
+
+
+@app.command()
+def run(
+    spec: Annotated[Path, typer.Argument(help="A spec.toml of models/offline, or its folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = Path("hls_projects"),
+    full: Annotated[bool, typer.Option("--full", help="Longer, with more events, as [full] says.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a row at every precision, compare all lowerings, measure.
+
+    Stopped, it goes on where it was.
+    """
+    from trigger_ml.offline import run as rows
+
+    give(rows.run(spec, console(), out, full), as_json)
+
+
+@app.command()
+def table(models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS, as_json: AsJson = False) -> None:
+    """What each precision costs, of all rows that were run."""
+    from trigger_ml.offline import table as rows
+
+    found = rows.table(models)
+    give(found, as_json) if as_json or not found else plain_table(rows.beside(found))

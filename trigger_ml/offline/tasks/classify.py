@@ -1,0 +1,61 @@
+"""Telling data from simulation, event by event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml.offline import objectives
+from trigger_ml.offline.deploy import Deployed, deploy, lowerings
+from trigger_ml.offline.layers import Network
+from trigger_ml.offline.metrics import Number
+from trigger_ml.offline.networks import Precision, residual_mlp
+from trigger_ml.offline.onnx.model import model
+from trigger_ml.offline.sources.source import Source
+from trigger_ml.offline.tasks import measured
+from trigger_ml.offline.tasks.measured import Measured
+from trigger_ml.offline.training import Place, trained
+from trigger_ml.physics.roc import auc
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A deployed classifier and its layers."""
+
+    network: Network
+    deployed: Deployed
+
+    def __call__(self, x: Floats) -> Floats:
+        """The logit of each event."""
+        found: Floats = self.deployed({"x": x})[:, 0]
+        return found
+
+
+def classify(place: Place, source: Source, precision: Precision) -> Measured:
+    """Data against simulation on what is measured."""
+    row = place.row
+    p = measured.complete(source.parts(row.sample.events, row.seed), row)
+    ones = np.ones(len(p.data) + len(p.simulation), np.float32)
+    net = classifier(place, precision, p.data.reco, p.simulation.reco, ones)
+    signal, background = net(p.test_data.reco), net(p.test.reco)
+    found = auc(background, signal)
+    metrics = {"auc": Number(found.value, found.error)}
+    if source.ratio is not None:
+        best = auc(source.ratio(p.test.reco), source.ratio(p.test_data.reco))
+        lost = best.minus(found)
+        metrics["auc below the best possible"] = Number(lost.value, (lost.high - lost.low) / 2)
+    return measured.of_step(row, net.deployed, net.network, metrics, p.test.reco)
+
+
+def classifier(place: Place, precision: Precision, data: Floats, simulation: Floats, weight: Floats) -> Classifier:
+    """A trained, deployed classifier of data (label 1) against simulation; ``weight`` in that order."""
+    row = place.row
+    x = np.concatenate([data, simulation])
+    label = np.concatenate([np.ones(len(data)), np.zeros(len(simulation))]).astype(np.float32)
+    network = residual_mlp(x.shape[1], 1, row.network.hidden, row.network.blocks, precision, row.network.low)
+    weights = trained(place, network, objectives.classifier, (x, label, weight.astype(np.float32)), {"x": x})
+    return Classifier(network, deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, place.name))
