@@ -33,9 +33,25 @@ def run(
 
 
 @app.command()
-def table(models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS, as_json: AsJson = False) -> None:
+def table(
+    models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
+    rows: Annotated[str, typer.Option(help="Only rows of such names, e.g. 'un*'.")] = "*",
+    page: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
     """What each precision costs, of all rows that were run."""
-    from trigger_ml.offline import table as rows
+    from trigger_ml.offline import table as offline
 
-    found = rows.table(models)
-    give(found, as_json) if as_json or not found else plain_table(rows.beside(found))
+    found = offline.table(models, rows)
+    if page is not None:
+        _write_page(models, rows, page)
+    give(found, as_json) if as_json or not found else plain_table(offline.beside(found))
+
+
+def _write_page(models: Path, rows: str, page: Path) -> None:
+    from trigger_ml.artifact import atomic_write
+    from trigger_ml.offline import table as offline
+    from trigger_ml.report.offline_page import RowResult, render
+
+    results = [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
+    atomic_write(page, render(results).encode())
