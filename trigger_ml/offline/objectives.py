@@ -8,6 +8,7 @@ from typing import Any
 from trigger_ml.errors import SpecError
 from trigger_ml.offline.coupling import CouplingFlow, to_noise
 from trigger_ml.offline.framework import Trained
+from trigger_ml.offline.layers import Network
 from trigger_ml.offline.paths import Path, seen
 
 Loss = Callable[..., Any]
@@ -82,7 +83,15 @@ def classifier(net: Trained) -> Loss:
     def loss(seed: Any, x: Any, label: Any, weight: Any) -> Any:
         import tensorflow as tf
 
-        each = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=net({"x": x})[:, 0])
+        logit = net(by_port(net.network, x))[:, 0]
+        each = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=logit)
         return tf.reduce_sum(weight * each) / tf.reduce_sum(weight)
 
     return loss
+
+
+def by_port(network: Network, x: Any) -> dict[str, Any]:
+    """What a classifier reads, by port: items hold their mask, 0 or 1, as last feature."""
+    if any(p.name == "mask" for p in network.ports):
+        return {"x": x[..., :-1], "mask": x[..., -1:]}
+    return {"x": x}

@@ -51,7 +51,6 @@ class Network(_Section):
 
 OBJECTIVES = {
     "classifier": "data from simulation",
-    "tagger": "signal jets from background jets",
     "omnifold": "weights of simulated events",
     "flow_matching": "truth from noise along straight lines",
     "direct_diffusion": "truth from what was measured along straight lines",
@@ -74,7 +73,6 @@ class Objective(_Section):
 
     name: Literal[
         "classifier",
-        "tagger",
         "omnifold",
         "flow_matching",
         "direct_diffusion",
