@@ -111,6 +111,7 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
 def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
+    monkeypatch.setattr(training, "prove", lambda *_: None)
     (tmp_path / "spec.toml").write_text(SPEC.format(objective))
     command = ["offline", "run", str(tmp_path), "--out", str(tmp_path / "out"), "--json"]
     assert cli.main(command) == 0
@@ -126,6 +127,7 @@ def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
 def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "prove", lambda *_: None)
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr(deploy.Deployed, "differing", lambda self, feed: ("int8",))
     (tmp_path / "spec.toml").write_text(SPEC.format("classifier"))
@@ -138,6 +140,7 @@ def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
 def test_omnifold_with_lost_events_and_fakes(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
+    monkeypatch.setattr(training, "prove", lambda *_: None)
     (tmp_path / "spec.toml").write_text(SPEC.format("omnifold").replace("gaussians", "lossy"))
     content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
     assert content["differing"] == []
