@@ -14,6 +14,7 @@ from trigger_ml.offline.coupling import coupling_flow
 from trigger_ml.offline.deploy import Deployed, deploy, lowerings
 from trigger_ml.offline.framework import Trained
 from trigger_ml.offline.layers import Network, Weights
+from trigger_ml.offline.moves import AffineMove, SplineMove
 from trigger_ml.offline.networks import Precision, residual_mlp
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
@@ -28,7 +29,7 @@ from trigger_ml.offline.training import Place, trained
 
 Floats = NDArray[np.float32]
 
-COUPLING = "coupling_flow"
+COUPLINGS = ("coupling_flow", "spline_flow")
 
 SAMPLED = 2000
 """Rows on which the lowerings of a whole sampler are compared, where it is not one pass."""
@@ -91,8 +92,9 @@ def generator(row: Row, size: int, given: int, precision: Precision) -> Generato
         SpecError: the objective can't do these dimensions.
     """
     n, objective = row.network, row.objective.name
-    if objective == COUPLING:
-        flow = coupling_flow(size, n.hidden, 2 * n.blocks, precision, n.low, given)
+    if objective in COUPLINGS:
+        move = SplineMove(row.objective.bins) if objective == "spline_flow" else AffineMove()
+        flow = coupling_flow(size, n.hidden, 2 * n.blocks, precision, n.low, given, move)
         return Generator(
             flow.network, lambda net: objectives.likelihood(net, flow, given > 0), one_pass=True, told=given > 0
         )
