@@ -100,7 +100,8 @@ def test_the_slope_has_no_step_at_a_knot():
     share = np.exp(raw[0, :bins]) / np.exp(raw[0, :bins]).sum()
     knots = np.cumsum((share * (1 - bins * spline.LEAST) + spline.LEAST) * 2 * bound) - bound
     knots[-1] = bound
-    want = np.log(np.append(np.log1p(np.exp(raw[0, 2 * bins :] + spline.LIFT)) + spline.LEAST_SLOPE, 1.0))
+    slopes = (raw[0, 2 * bins :] + np.sqrt(raw[0, 2 * bins :] ** 2 + 4)) / 2
+    want = np.log(np.append(slopes * (1 - spline.LEAST_SLOPE) + spline.LEAST_SLOPE, 1.0))
     for side in (-3e-6, 3e-6):
         x = (knots + side).astype(np.float32)[:, None]
         _, log = _of(spline.moved, x, np.repeat(raw, bins, 0), bins, bound)
@@ -132,14 +133,14 @@ def test_a_flow_of_splines_gives_the_same_bits_in_every_lowering(precision):
     rng = np.random.default_rng(5)
     weights = {k: rng.normal(0, 0.3, s).astype(np.float32) for k, s in network.parts.items()}
     feed = {p.name: rng.normal(size=(100_000, *p.shape)).astype(np.float32) for p in network.ports}
-    for threads, batch in ((1, 4096), (2, 1024)):
-        answers = []
-        for lowering in LOWERINGS:
-            written = made.model(network, weights, lowering)
+    answers = []
+    for lowering in LOWERINGS:
+        written = made.model(network, weights, lowering)
+        for threads, batch in ((1, 4096), (2, 2000)):  # 2000: two threads share it where no vector register ends
             session = made.opened(written.content, written.digest, threads)
             parts = [{k: v[i : i + batch] for k, v in feed.items()} for i in range(0, 100_000, batch)]
             answers.append(np.concatenate([made.evaluate(session, part) for part in parts]))
-        assert all(np.array_equal(y, answers[0]) for y in answers)
+    assert all(np.array_equal(y, answers[0]) for y in answers)
 
 
 @pytest.mark.slow

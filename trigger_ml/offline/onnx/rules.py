@@ -20,7 +20,7 @@ from trigger_ml.offline.onnx.operator import NAME
 from trigger_ml.offline.onnx.packing import packed
 from trigger_ml.offline.onnx.writer import OPERATOR_DOMAIN, Value, Writer
 from trigger_ml.offline.quantize import Codes, quantized
-from trigger_ml.offline.spline import LEAST, LEAST_SLOPE, LIFT, parameters
+from trigger_ml.offline.spline import LEAST, LEAST_SLOPE, parameters
 
 MASKED = -1e9
 FLOAT, DOUBLE = 1, 11
@@ -184,8 +184,9 @@ def _spline(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
 
     sizes = [share(0), share(bins)]
     corners = [w.op("Sub", w.op("CumSum", s, w.const(-1, np.int64), exclusive=1), bound) for s in sizes]
-    slopes = w.op("Softplus", w.op("Add", cut(raw, 2 * bins, 3 * bins - 1), w.const(LIFT)))
-    slopes = w.op("Add", slopes, w.const(LEAST_SLOPE))
+    turned = cut(raw, 2 * bins, 3 * bins - 1)
+    slopes = w.op("Add", turned, w.op("Sqrt", w.op("Add", w.op("Mul", turned, turned), w.const(4.0))))
+    slopes = w.op("Add", w.op("Mul", slopes, w.const(0.5 * (1 - LEAST_SLOPE))), w.const(LEAST_SLOPE))
     slopes = w.op("Pad", slopes, w.const([0, 0, 1, 0, 0, 1], np.int64), w.const(1.0))
     reached = w.op("Cast", w.op("GreaterOrEqual", x, corners[0]), to=FLOAT)
     number = w.op("ReduceSum", reached, last, keepdims=1)
