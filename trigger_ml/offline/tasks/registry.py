@@ -22,6 +22,7 @@ FUNCTIONS: dict[str, str] = {
     "score_ve": "flow:flow",
     "coupling_flow": "flow:flow",
     "spline_flow": "flow:flow",
+    "bridge": "flow:flow",
 }
 """Objective -> module of this folder and function."""
 
