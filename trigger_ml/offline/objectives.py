@@ -9,7 +9,7 @@ from trigger_ml.errors import SpecError
 from trigger_ml.offline.coupling import CouplingFlow, to_noise
 from trigger_ml.offline.framework import Trained
 from trigger_ml.offline.layers import Network
-from trigger_ml.offline.paths import Path, seen
+from trigger_ml.offline.paths import EARLIEST, SPREAD, Path, bridge_share, seen
 
 Loss = Callable[..., Any]
 
@@ -26,9 +26,28 @@ def flow_matching(net: Trained, conditional: bool) -> Loss:
     return loss
 
 
-def direct_diffusion(net: Trained) -> Loss:
-    """The same from what was measured instead of noise, and conditioned on it (A. Butter et al., arXiv:2411.02495)."""
-    return lambda seed, target, condition: _on_lines(net, seed, condition, target, condition)
+def direct_diffusion(net: Trained, conditional: bool) -> Loss:
+    """The same from what was measured instead of noise, told it or not (A. Butter et al., arXiv:2411.02495)."""
+    return lambda seed, target, measured: _on_lines(net, seed, measured, target, measured if conditional else None)
+
+
+def bridge(net: Trained, conditional: bool) -> Loss:
+    """``|net(x_t, t) - (x_t - truth) / sigma_t|**2`` on Brownian bridges from truth to measurement (arXiv:2302.05872).
+
+    A point of a bridge is normal: its mean lies between both ends at the share of noise gathered until t.
+    """
+
+    def loss(seed: Any, target: Any, measured: Any) -> Any:
+        import tensorflow as tf
+
+        t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1, EARLIEST, 1.0)
+        share = bridge_share(t)
+        noise = SPREAD * tf.sqrt(share * (1 - share)) * tf.random.stateless_normal(tf.shape(target), seed)
+        x = target + share * (measured - target) + noise
+        feed = {"x": x, "time": t} | ({"condition": measured} if conditional else {})
+        return tf.reduce_mean((net(feed) - (x - target) / (SPREAD * tf.sqrt(share))) ** 2)
+
+    return loss
 
 
 def _on_lines(net: Trained, seed: Any, start: Any, target: Any, condition: Any) -> Any:
