@@ -25,9 +25,27 @@ def flow_matching(net: Trained, conditional: bool) -> Loss:
     return loss
 
 
-def direct_diffusion(net: Trained) -> Loss:
-    """The same from what was measured instead of noise, and conditioned on it (A. Butter et al., arXiv:2411.02495)."""
-    return lambda seed, target, condition: _on_lines(net, seed, condition, target, condition)
+SPREAD = 0.5
+"""Deviation of what is added to the start of conditional direct diffusion, for measurements of deviation 1."""
+
+
+def direct_diffusion(net: Trained, conditional: bool) -> Loss:
+    """The same from what was measured instead of noise (A. Butter et al., arXiv:2411.02495).
+
+    Unconditional it moves one spectrum into the other, whatever belongs together. Conditional, the network sees what
+    was measured all the way. A straight line from there would then end in the mean of all truths that it may come
+    from; so the start is spread with normal noise, and each of its points is led to another truth.
+    """
+
+    def loss(seed: Any, target: Any, condition: Any) -> Any:
+        import tensorflow as tf
+
+        if not conditional:
+            return _on_lines(net, seed, condition, target, None)
+        start = condition + SPREAD * tf.random.stateless_normal(tf.shape(condition), seed)
+        return _on_lines(net, seed, start, target, condition)
+
+    return loss
 
 
 def _on_lines(net: Trained, seed: Any, start: Any, target: Any, condition: Any) -> Any:

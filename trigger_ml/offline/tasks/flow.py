@@ -44,6 +44,7 @@ class Generator:
         one_pass: the network gives truth from noise ``x`` at once; else a sampler follows its path.
         from_reco: the path starts at what is measured, not at noise.
         told: the network has a port ``condition`` for what is measured.
+        spread: deviation of normal noise that is added to a start at what is measured.
     """
 
     network: Network
@@ -51,6 +52,7 @@ class Generator:
     one_pass: bool = False
     from_reco: bool = False
     told: bool = True
+    spread: float = 0.0
 
 
 def flow(place: Place, source: Source, precision: Precision) -> Measured:
@@ -66,7 +68,8 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     state = "x" if made.one_pass else "noise"
 
     def feed(reco: Floats) -> dict[str, Floats]:
-        start = reco if made.from_reco else rng.normal(size=(len(reco), size)).astype(np.float32)
+        noise = rng.normal(size=(len(reco), size)).astype(np.float32)
+        start = reco + np.float32(made.spread) * noise if made.from_reco else noise
         return {state: start, "condition": reco} if made.told else {state: start}
 
     judged = judge(row, source, p, lambda reco: whole(feed(reco)))
@@ -96,15 +99,24 @@ def generator(row: Row, size: int, given: int, precision: Precision) -> Generato
         return Generator(
             flow.network, lambda net: objectives.likelihood(net, flow, given > 0), one_pass=True, told=given > 0
         )
-    network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given, timed=True)
     if objective == "direct_diffusion":
-        if size != given:
-            raise SpecError(f"{objective} maps {given} measured dimensions to {size} of truth: it needs as many")
-        return Generator(network, objectives.direct_diffusion, from_reco=True)
+        return _direct(row, size, given, precision)
+    network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given, timed=True)
     if objective == "flow_matching":
         return Generator(network, lambda net: objectives.flow_matching(net, given > 0), told=given > 0)
     path = PATHS[objective]
     return Generator(network, lambda net: objectives.score_matching(net, path, given > 0), told=given > 0)
+
+
+def _direct(row: Row, size: int, given: int, precision: Precision) -> Generator:
+    n, told = row.network, row.objective.conditional
+    if size != given:
+        raise SpecError(f"{row.objective.name} maps {given} measured dimensions to {size} of truth: it needs as many")
+    network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given if told else 0, timed=True)
+    spread = objectives.SPREAD if told else 0.0
+    return Generator(
+        network, lambda net: objectives.direct_diffusion(net, told), from_reco=True, told=told, spread=spread
+    )
 
 
 def _deployed(place: Place, made: Generator, weights: Weights) -> tuple[Deployed, Deployed]:

@@ -1,0 +1,91 @@
+"""The leading jet of Z+jet collisions as particles and as a detector sees it: six numbers at both levels.
+
+They are OmniFold's (A. Andreassen et al., arXiv:1911.09107): mass, width, multiplicity, groomed mass, momentum sharing,
+2- over 1-subjettiness. Data is Pythia's default tune, simulation one with less radiation and other strings
+(``trigger_ml/samples/jet_pairs.py``). Networks see logarithms of the masses and the width; the multiplicity is spread
+over its step; all are brought to mean 0 and deviation 1 by the simulation's truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml.offline import omnifold_files
+from trigger_ml.offline.omnifold_files import JetPairs, Level
+from trigger_ml.offline.sources.source import Events, Source, shared
+from trigger_ml.samples import jet_pairs
+
+Floats = NDArray[np.floating]
+
+SHIPPED = Path(jet_pairs.__file__).parent / "data" / "zjets"
+
+LIGHTEST, NARROWEST, SMALLEST = 1.0, 1e-3, -12.0
+"""GeV of a mass, a width and a logarithm of rho: what is below counts as it."""
+
+
+def numbers(level: Level, seed: int) -> NDArray[np.float64]:
+    """``(pairs, 6)``: log of mass, log of width, multiplicity, log of rho = (groomed mass / pT)^2, z_g, tau_21.
+
+    ``seed`` fixes by how much, from -1/2 to 1/2, each multiplicity is moved.
+    """
+    pt, mass = level.jets[:, 0], level.jets[:, 3]
+    rho = 2 * np.log(np.maximum(level.sdms, 1e-9) / pt)
+    spread = np.random.default_rng(seed).random(len(pt)) - 0.5
+    return np.stack(
+        [
+            np.log(np.maximum(mass, LIGHTEST)),
+            np.log(np.maximum(level.widths, NARROWEST)),
+            level.mults + spread,
+            np.maximum(rho, SMALLEST),
+            level.zgs,
+            np.where(level.widths > 0, level.tau2s / np.maximum(level.widths, 1e-9), 0),
+        ],
+        -1,
+    )
+
+
+def view(truth: Floats, scale: tuple[Floats, Floats]) -> Mapping[str, NDArray[np.float32]]:
+    """Each observable in its unit; ``scale`` is what was subtracted and divided by."""
+    mass, width, count, rho, sharing, ratio = np.asarray(truth * scale[1] + scale[0], np.float32).T
+    return {
+        "mass [GeV]": np.exp(np.minimum(mass, 10)),
+        "width": np.exp(np.minimum(width, 3)),
+        "multiplicity": np.rint(count),
+        "ln rho": rho,
+        "z_g": sharing,
+        "tau_21": ratio,
+    }
+
+
+def events(pairs: JetPairs, scale: tuple[Floats, Floats], seed: int) -> Events:
+    """All pairs as complete events."""
+    truth, reco = (numbers(level, seed + i) for i, level in enumerate((pairs.gen, pairs.sim)))
+    mean, spread = scale
+    return Events(((truth - mean) / spread).astype(np.float32), ((reco - mean) / spread).astype(np.float32))
+
+
+def scale_of(simulation: JetPairs) -> tuple[Floats, Floats]:
+    """Mean and deviation of the truth."""
+    truth = numbers(simulation.gen, 0)
+    return truth.mean(0), np.maximum(truth.std(0), 1e-6)
+
+
+def read(path: Path) -> Source:
+    """The pairs of a folder with ``simulation*.npz`` and ``data*.npz`` in OmniFold's layout.
+
+    Raises:
+        SpecError: if a file is missing, damaged or of another layout.
+    """
+    simulation, data = omnifold_files.read(path)
+    scale = scale_of(simulation)
+    parts = shared(events(simulation, scale, 0), events(data, scale, 10), str(path))
+    return Source(parts, view=lambda truth, reco: view(truth, scale), unfolds=True)
+
+
+def source() -> Source:
+    """The pairs that are shipped."""
+    return read(SHIPPED)
