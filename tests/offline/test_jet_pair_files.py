@@ -96,7 +96,7 @@ def test_the_view_gives_what_the_file_holds(tmp_path):
     events = zjets.events(simulation, zjets.scale_of(simulation), 0)
     shown = made.view(events.truth, events.reco)
     gen = simulation.gen
-    assert np.array_equal(shown["multiplicity"], gen.mults)
+    assert np.array_equal(np.rint(shown["multiplicity"]), gen.mults)
     assert np.allclose(shown["mass [GeV]"], gen.jets[:, 3], rtol=1e-4)
     assert np.allclose(shown["width"], gen.widths, rtol=1e-4)
     assert np.allclose(shown["z_g"], gen.zgs, atol=1e-5)

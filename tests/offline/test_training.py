@@ -106,12 +106,16 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
         pytest.param("omnifold", marks=pytest.mark.slow),
         pytest.param("score_vp", marks=pytest.mark.slow),
         pytest.param("coupling_flow", marks=pytest.mark.slow),
+        pytest.param("spline_flow", marks=pytest.mark.slow),
+        pytest.param("bridge", marks=pytest.mark.slow),
     ],
 )
 def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
-    (tmp_path / "spec.toml").write_text(SPEC.format(objective))
+    method = "euler_maruyama" if objective in ("bridge", "score_vp") else "midpoint"
+    spec = SPEC.format(objective).replace("steps = 3", f'steps = 3\nmethod = "{method}"')
+    (tmp_path / "spec.toml").write_text(spec)
     command = ["offline", "run", str(tmp_path), "--out", str(tmp_path / "out"), "--json"]
     assert cli.main(command) == 0
     first = json.loads(capsys.readouterr().out)

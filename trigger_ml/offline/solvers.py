@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trigger_ml.offline.paths import FLOW, Path
 
-Method = Literal["euler", "midpoint", "rk4"]
+Method = Literal["euler", "midpoint", "heun", "rk4"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Solver:
 SOLVERS: dict[Method, Solver] = {
     "euler": Solver(1, (0.0,), (1.0,)),
     "midpoint": Solver(2, (0.0, 0.5), (0.0, 1.0)),
+    "heun": Solver(2, (0.0, 1.0), (0.5, 0.5)),
     "rk4": Solver(4, (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
 }
 

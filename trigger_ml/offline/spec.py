@@ -97,7 +97,9 @@ class Objective(_Section):
 class Sampler(_Section):
     """How a flow is followed from start to end."""
 
-    method: Literal["euler", "midpoint", "rk4"] = limited("Runge-Kutta method", default="midpoint")
+    method: Literal["euler", "midpoint", "heun", "rk4", "euler_maruyama"] = limited(
+        "Runge-Kutta method; euler_maruyama: with random kicks, for scores and bridges", default="midpoint"
+    )
     steps: int = limited("of a uniform grid", 1, 1000, default=20)
 
 

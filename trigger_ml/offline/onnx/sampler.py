@@ -27,11 +27,9 @@ def sampler(
         GraphError: the network has no such ports, or its output is no slope.
     """
     network.check(weights)
-    shapes = network.shapes
-    if "x" not in shapes or shapes.get("time") != (1,) or shapes[network.output] != shapes["x"]:
-        raise GraphError("a sampler needs a network with ports x and time, and an output of the shape of x")
+    check_step(network)
     w, solver = Writer(lowering), SOLVERS[method]
-    state: list[int | str | None] = ["batch", *shapes["x"]]
+    state: list[int | str | None] = ["batch", *network.shapes["x"]]
     noise = w.port("noise", state)
     others = {p.name: w.port(p.name, ["batch", *p.shape]) for p in network.ports if p.name not in ("x", "time")}
     x, times = w.port("state", state), w.port("times", [len(solver.at)])
@@ -65,3 +63,14 @@ def sampler(
     found = artifact.digest_json([digest(network, weights), method, steps, *kind])
     output = w.named(end, "output", state)
     return Model(w.model([noise, *others.values()], output, {DIGEST: found}), found, w.kernel_bytes)
+
+
+def check_step(network: Network) -> None:
+    """Refuse a network that gives no slope.
+
+    Raises:
+        GraphError: it has no ports x and time, or its output has another shape than x.
+    """
+    shapes = network.shapes
+    if "x" not in shapes or shapes.get("time") != (1,) or shapes[network.output] != shapes["x"]:
+        raise GraphError("a sampler needs a network with ports x and time, and an output of the shape of x")

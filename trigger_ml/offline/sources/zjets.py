@@ -23,7 +23,7 @@ Floats = NDArray[np.floating]
 
 SHIPPED = Path(jet_pairs.__file__).parent / "data" / "zjets"
 
-LIGHTEST, NARROWEST, SMALLEST = 1.0, 1e-3, -12.0
+LIGHTEST, NARROWEST, SMALLEST = 1.0, 1e-3, -14.0
 """GeV of a mass, a width and a logarithm of rho: what is below counts as it."""
 
 
@@ -49,12 +49,12 @@ def numbers(level: Level, seed: int) -> NDArray[np.float64]:
 
 
 def view(truth: Floats, scale: tuple[Floats, Floats]) -> Mapping[str, NDArray[np.float32]]:
-    """Each observable in its unit; ``scale`` is what was subtracted and divided by."""
+    """Each observable in its unit, multiplicities spread; ``scale`` is what was subtracted and divided by."""
     mass, width, count, rho, sharing, ratio = np.asarray(truth * scale[1] + scale[0], np.float32).T
     return {
         "mass [GeV]": np.exp(np.minimum(mass, 10)),
         "width": np.exp(np.minimum(width, 3)),
-        "multiplicity": np.rint(count),
+        "multiplicity": count,
         "ln rho": rho,
         "z_g": sharing,
         "tau_21": ratio,

@@ -21,6 +21,8 @@ FUNCTIONS: dict[str, str] = {
     "score_sub_vp": "flow:flow",
     "score_ve": "flow:flow",
     "coupling_flow": "flow:flow",
+    "spline_flow": "flow:flow",
+    "bridge": "flow:flow",
 }
 """Objective -> module of this folder and function."""
 
