@@ -27,7 +27,8 @@ def omnifold(place: Place, source: Source, precision: Precision) -> Measured:
 
     Each iteration: step 1 tells data from weighted simulation by what is measured, step 2 makes the weights a function
     of truth. Events that are not measured take the average weight of measured ones with their truth, fakes keep weight
-    1 (A. Andreassen et al., arXiv:2105.04448).
+    1 (A. Andreassen et al., arXiv:2105.04448). Sizes and times are those of the last network, which is the result;
+    the lowerings of all are compared.
     """
     row = place.row
     p = source.parts(row.sample.events, row.seed)
@@ -36,10 +37,12 @@ def omnifold(place: Place, source: Source, precision: Precision) -> Measured:
     push = np.ones(len(sim), np.float32)
     prior, wanted = unfolded.looked_for(p.test).truth, unfolded.looked_for(p.test_data).truth
     metrics: dict[str, Number] = {}
+    nets: dict[str, Classifier] = {}
 
     def fitted(part: str, x: Floats, y: Floats, weight: Sequence[Floats]) -> Classifier:
         named = replace(place, name=f"{place.name}_{i}_{part}")
-        return classifier(named, precision, x, y, np.concatenate(weight))
+        nets[f"{i}_{part}"] = classifier(named, precision, x, y, np.concatenate(weight))
+        return nets[f"{i}_{part}"]
 
     for i in range(row.objective.iterations):
         net = fitted("1", taken, sim.reco[seen], (np.ones(len(taken), np.float32), push[seen]))
@@ -54,7 +57,16 @@ def omnifold(place: Place, source: Source, precision: Precision) -> Measured:
     weights = _weight(net(prior))
     metrics |= unfolded.spectra(source, p, prior, weights, row.seed)
     drawn = unfolded.drawn(source, p, prior, weights)
-    return measured.of_step(row, net.deployed, net.network, metrics, p.test.truth, drawn)
+    found = measured.of_step(row, net.deployed, net.network, metrics, p.test.truth, drawn)
+    before = [f"{name} {bad}" for name, each in list(nets.items())[:-1] for bad in _differing(each, row.seed)]
+    return replace(found, differing=(*before, *found.differing))
+
+
+def _differing(net: Classifier, seed: int) -> tuple[str, ...]:
+    """Of a network that came before the last: lowerings that are not equal to the golden one."""
+    size = net.network.shapes["x"]
+    x = np.random.default_rng(seed).normal(size=(measured.COMPARED, *size)).astype(np.float32)
+    return net.deployed.differing({"x": x})
 
 
 def _weight(logit: Floats) -> Floats:
