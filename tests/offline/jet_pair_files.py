@@ -26,7 +26,7 @@ def arrays(count: int, seed: int, radiation: float = 1.0) -> dict[str, np.ndarra
             f"{level}_widths": 0.1 * near,
             f"{level}_tau2s": 0.1 * near * rng.uniform(0.3, 0.7, count),
             f"{level}_sdms": np.where(rng.random(count) < 0.02, 0, 10 * near),
-            f"{level}_zgs": rng.uniform(0.1, 0.5, count),
+            f"{level}_zgs": np.where(rng.random(count) < 0.02, 0, rng.uniform(0.1, 0.5, count)),
         }
     return found
 

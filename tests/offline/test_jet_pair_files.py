@@ -83,8 +83,8 @@ def test_events_are_of_order_one_and_enough_or_refused(source, tmp_path):
     p = made.parts(200, 1)
     both = np.concatenate([p.simulation.truth, p.test.truth])
     assert both.shape == (400, 6)
-    assert np.all(np.abs(both[:, :5].mean(0)) < 0.1)
-    assert np.all(np.abs(both[:, :4].std(0) - 1) < 0.1)
+    assert np.all(np.abs(both.mean(0)) < 0.1)
+    assert np.all(np.abs(both.std(0) - 1) < 0.1)
     assert p.data.truth[:, 0].mean() > 0.2  # more radiation
     with pytest.raises(SpecError, match="set .sample. events to at most 200"):
         made.parts(201, 1)
@@ -102,6 +102,9 @@ def test_the_view_gives_what_the_file_holds(tmp_path):
     assert np.allclose(shown["z_g"], gen.zgs, atol=1e-5)
     assert np.allclose(shown["tau_21"], gen.tau2s / gen.widths, atol=1e-5)
     dropped = gen.sdms == 0
+    failed = gen.zgs == 0
+    assert failed.any()
+    assert np.array_equal(shown["z_g"] == 0, failed)
     assert np.allclose(shown["ln rho"][dropped], zjets.SMALLEST, atol=1e-4)
     assert np.allclose(shown["ln rho"][~dropped], 2 * np.log((gen.sdms / gen.jets[:, 0])[~dropped]), atol=1e-4)
 
