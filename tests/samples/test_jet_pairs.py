@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from trigger_ml import artifact
 from trigger_ml.errors import SampleError
 from trigger_ml.offline import omnifold_files
+from trigger_ml.offline.metrics import triangular
+from trigger_ml.offline.sources import zjets, zjets_acceptance
 from trigger_ml.samples import jet_pairs, jet_pairs_maker
 from trigger_ml.samples.jet_pairs_maker import KEPT_BITS, Settings, make, shortened
 
@@ -86,3 +88,31 @@ def test_files_are_those_of_the_seed_whatever_happened(tmp_path, monkeypatch):
 def test_impossible_settings(settings, tmp_path):
     with pytest.raises(SampleError, match="can't be made"):
         make(settings, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.needs_pythia
+def test_the_shipped_files_are_those_of_the_maker(tmp_path):
+    for prior, path in make(Settings(2000, 1), tmp_path).items():
+        made, shipped = artifact.read_npz(path), artifact.read_npz(zjets.SHIPPED / f"{prior}.npz")
+        assert all(np.array_equal(array, shipped[key][: len(array)]) for key, array in made.items())
+
+
+def test_the_shipped_pairs_are_two_priors_through_one_detector():
+    """Apart by far more than two samples of one prior, and the two halves of one are not."""
+    assert sum(file.stat().st_size for file in zjets.SHIPPED.iterdir()) < 5e6
+    simulation, data = omnifold_files.read(zjets.SHIPPED)
+    assert (len(simulation), len(data)) == (16_943, 16_837)
+    p = zjets.source().parts(8000, 1)
+    ones = np.ones(8000)
+    floor = triangular(p.data.truth, ones, p.test_data.truth)
+    assert triangular(p.test.truth, ones, p.test_data.truth) > 5 * floor
+    assert triangular(p.test_data.reco, ones, p.test_data.truth) > 5 * floor
+    residuals = [events.reco[:, 0] - events.truth[:, 0] for events in (p.test, p.test_data)]
+    assert abs(residuals[0].std() / residuals[1].std() - 1) < 0.15
+
+
+def test_losses_and_fakes_of_the_shipped_pairs():
+    measured, counts = zjets_acceptance.source().parts(8000, 1).test.masks
+    assert (counts & ~measured).sum() / counts.sum() == pytest.approx(0.27, abs=0.03)
+    assert (measured & ~counts).sum() / measured.sum() == pytest.approx(0.08, abs=0.02)
