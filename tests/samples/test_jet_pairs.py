@@ -108,8 +108,13 @@ def test_the_shipped_pairs_are_two_priors_through_one_detector():
     floor = triangular(p.data.truth, ones, p.test_data.truth)
     assert triangular(p.test.truth, ones, p.test_data.truth) > 5 * floor
     assert triangular(p.test_data.reco, ones, p.test_data.truth) > 5 * floor
-    residuals = [events.reco[:, 0] - events.truth[:, 0] for events in (p.test, p.test_data)]
-    assert abs(residuals[0].std() / residuals[1].std() - 1) < 0.15
+    spreads = []
+    for pairs in (simulation, data):
+        response = pairs.sim.jets[:, 0] / pairs.gen.jets[:, 0]
+        spreads.append(np.subtract(*np.quantile(response, [0.84, 0.16])) / 2)
+        assert np.median(response) == pytest.approx(0.995, abs=0.003)
+        assert spreads[-1] == pytest.approx(0.026, abs=0.003)
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.06)
 
 
 def test_losses_and_fakes_of_the_shipped_pairs():
