@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trigger_ml import artifact
+from trigger_ml import artifact, cli
 from trigger_ml.errors import SampleError
 from trigger_ml.offline import omnifold_files
 from trigger_ml.offline.metrics import triangular
@@ -82,6 +85,16 @@ def test_files_are_those_of_the_seed_whatever_happened(tmp_path, monkeypatch):
     response = data.sim.jets[:, 0] / data.gen.jets[:, 0]
     assert np.median(response) == pytest.approx(1, abs=0.05)
     assert set(KEPT_BITS) == {key[4:] for key in large}
+
+
+@pytest.mark.needs_pythia
+def test_the_verb(tmp_path, capsys):
+    assert cli.main(["offline", "pairs", str(tmp_path), "--collisions", "20", "--seed", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {prior: Path(path).parent for prior, path in found.items()} == dict.fromkeys(jet_pairs.PRIORS, tmp_path)
+    simulation, data = omnifold_files.read(tmp_path)
+    assert 0 < len(simulation) <= 20
+    assert 0 < len(data) <= 20
 
 
 @pytest.mark.parametrize("settings", [Settings(0, 1), Settings(2001, 1), Settings(2000, -1)])

@@ -2,8 +2,8 @@
 
 As in the sample of OmniFold (A. Andreassen et al., arXiv:1911.09107, 10.5281/zenodo.3548091): the Z is stable and
 above 200 GeV, jets are anti-kt with R = 0.4, and the hardest one above 10 GeV is kept at each level, so the two need
-not be the same jet. The detector is that of ``jet_particles.py``; its jets are not calibrated (the median response of
-those that are the same at both levels is 0.995, the half of the central 68 % is 2.6 %). Momenta are massless at both levels.
+not be the same jet. The detector is that of ``jet_particles.py``; its jets are not calibrated (their median response is
+0.995, half of its central 68 % are 2.6 %). Momenta are massless at both levels.
 """
 
 from __future__ import annotations
