@@ -55,3 +55,33 @@ def _write_page(models: Path, rows: str, page: Path) -> None:
 
     results = [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
     atomic_write(page, render(results).encode())
+
+
+@app.command()
+def compare(
+    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un*",
+    models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
+    as_json: AsJson = False,
+) -> None:
+    """What several methods share, number by number: one line for each method, its precisions side by side."""
+    from trigger_ml.offline import comparison, table
+
+    found = comparison.compared(table.table(models), rows)
+    give(found, as_json) if as_json else plain_table(found)
+
+
+@app.command()
+def pairs(
+    folder: Annotated[Path, typer.Argument(help="Where data.npz and simulation.npz go.", show_default=False)],
+    collisions: Annotated[int, typer.Option(help="To generate for each of the two, in steps of 2000.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Of generator and detector.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Make Z+jet pairs for unfolding, in the layout of OmniFold's sample.
+
+    Stopped, it goes on where it was.
+    """
+    from trigger_ml.samples.jet_pairs_maker import Settings, make
+
+    made = make(Settings(collisions, seed), folder, console())
+    give({prior: str(path) for prior, path in made.items()}, as_json)

@@ -13,6 +13,9 @@ from trigger_ml.offline.paths import EARLIEST, SPREAD, Path, bridge_share, seen
 
 Loss = Callable[..., Any]
 
+START = 0.5
+"""Deviation of the noise at the start of conditional direct diffusion, where measurements have one of about 1."""
+
 
 def flow_matching(net: Trained, conditional: bool) -> Loss:
     """``|v(x_t, t, c) - (x_1 - x_0)|**2`` on straight lines from noise x_0 (Y. Lipman et al., arXiv:2210.02747)."""
@@ -27,8 +30,22 @@ def flow_matching(net: Trained, conditional: bool) -> Loss:
 
 
 def direct_diffusion(net: Trained, conditional: bool) -> Loss:
-    """The same from what was measured instead of noise, told it or not (A. Butter et al., arXiv:2411.02495)."""
-    return lambda seed, target, measured: _on_lines(net, seed, measured, target, measured if conditional else None)
+    """The same from what was measured instead of noise (A. Butter et al., arXiv:2411.02495).
+
+    Unconditional it moves one spectrum into the other, whatever belongs together. Conditional, the network is told the
+    measurement all the way, and lines from it would lead to the mean of all truths that it may come from. So their
+    start is spread with normal noise, and each of its points is led to another truth.
+    """
+
+    def loss(seed: Any, target: Any, measured: Any) -> Any:
+        import tensorflow as tf
+
+        if not conditional:
+            return _on_lines(net, seed, measured, target, None)
+        start = measured + START * tf.random.stateless_normal(tf.shape(measured), seed)
+        return _on_lines(net, seed, start, target, measured)
+
+    return loss
 
 
 def bridge(net: Trained, conditional: bool) -> Loss:

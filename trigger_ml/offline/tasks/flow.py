@@ -50,6 +50,7 @@ class Generator:
         from_reco: the path starts at what is measured, not at noise.
         told: the network has a port ``condition`` for what is measured.
         walk: how the path is followed, if not by a Runge-Kutta method.
+        spread: deviation of normal noise that is added to what is measured at the start.
     """
 
     network: Network
@@ -58,6 +59,7 @@ class Generator:
     from_reco: bool = False
     told: bool = True
     walk: Walk | None = None
+    spread: float = 0.0
 
     @property
     def kicked(self) -> bool:
@@ -85,7 +87,8 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     state = "x" if made.one_pass else "noise"
 
     def feed(reco: Floats) -> dict[str, Floats]:
-        start = reco if made.from_reco else rng.normal(size=(len(reco), size)).astype(np.float32)
+        noise = rng.normal(size=(len(reco), size)).astype(np.float32)
+        start = reco + np.float32(made.spread) * noise if made.from_reco else noise
         kicks = {"kicks": _kicks(made, rng, len(reco), size)} if made.kicked else {}
         return {state: start, **kicks} | ({"condition": reco} if made.told else {})
 
@@ -126,7 +129,8 @@ def generator(row: Row, size: int, given: int, precision: Precision) -> Generato
     network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given if told else 0, timed=True)
     if objective in FROM_RECO:
         loss = objectives.bridge if objective == "bridge" else objectives.direct_diffusion
-        return Generator(network, lambda net: loss(net, told), from_reco=True, told=told, walk=steps)
+        spread = objectives.START if told and objective == "direct_diffusion" else 0.0
+        return Generator(network, lambda net: loss(net, told), from_reco=True, told=told, walk=steps, spread=spread)
     if objective == "flow_matching":
         return Generator(network, lambda net: objectives.flow_matching(net, told), told=told)
     path = PATHS[objective]
