@@ -21,6 +21,7 @@ FUNCTIONS: dict[str, str] = {
     "score_sub_vp": "flow:flow",
     "score_ve": "flow:flow",
     "coupling_flow": "flow:flow",
+    "two_flows": "two_flows:two_flows",
 }
 """Objective -> module of this folder and function."""
 
