@@ -113,6 +113,7 @@ class Source:
             truth differ by), and a seed.
         micros: CPU time of the simulator in microseconds an event, where it makes them when asked.
         unfolds: truth and ``reco`` are the same observables, and data has another truth than simulation.
+        leading: numbers of truth, the first ones, that objectives of two stages make first; 0: it has no such stages.
     """
 
     parts: Callable[[int, int], Parts]
@@ -122,3 +123,4 @@ class Source:
     measures: Callable[[Floats, Events, Events, int], Mapping[str, Number]] | None = None
     micros: Callable[[], float] | None = None
     unfolds: bool = False
+    leading: int = 0

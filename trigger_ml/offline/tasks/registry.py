@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, str] = {
     "coupling_flow": "flow:flow",
     "spline_flow": "flow:flow",
     "bridge": "flow:flow",
+    "two_flows": "two_flows:two_flows",
 }
 """Objective -> module of this folder and function."""
 
