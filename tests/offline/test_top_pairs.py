@@ -114,7 +114,7 @@ def test_what_is_seen_is_ordered_balanced_and_tagged(made):
 
 
 def test_features_hold_the_momenta(made):
-    """Momenta are those of the partons, turned around the beam (where the logarithm is not cut), the pair's mass too."""
+    """Momenta are those of the partons, turned around the beam (where the logarithm is not cut)."""
     truth = top_pairs.features(made)
     found = top_pairs.momenta(truth)
     for i, momentum in enumerate((made.quark_top, made.quark_w, made.lepton_top, made.lepton_w)):

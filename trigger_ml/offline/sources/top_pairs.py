@@ -22,6 +22,9 @@ from trigger_ml.offline.tops.detector import azimuth, log_gev, seen
 Floats = NDArray[np.floating]
 
 PILOT = 20_000
+SOME = 10_000
+"""Events of which distances are taken; their errors are resampled."""
+
 OBJECTS = ("top to quarks", "W to quarks", "top to lepton", "W to lepton")
 EACH = 5
 """Numbers of an object."""
@@ -40,12 +43,13 @@ def source() -> Source:
         return observables(truth * spread + mean)
 
     def measures(found: Floats, test: Events, other: Events, seed: int) -> Mapping[str, Number]:
-        shown, wanted, also = (observables(x * spread + mean) for x in (found, test.truth, other.truth))
+        some = [x[:SOME] * spread + mean for x in (found, test.truth, other.truth)]
+        shown, wanted, also = map(observables, some)
         numbers = {}
         for name, values in wanted.items():
             for label, given in ((f"wasserstein, {name}", shown), (f"wasserstein of truth, {name}", also)):
                 numbers[label] = bootstrapped(wasserstein, (given[name][:, None], values[:, None]), seed)
-        away = off_circle(found * spread + mean)[:, None]
+        away = off_circle(some[0])[:, None]
         numbers["off the circle"] = bootstrapped(lambda x: float(x.mean()), (away,), seed)
         return numbers
 

@@ -21,6 +21,9 @@ FUNCTIONS: dict[str, str] = {
     "score_sub_vp": "flow:flow",
     "score_ve": "flow:flow",
     "coupling_flow": "flow:flow",
+    "latent_diffusion": "latent:latent_diffusion",
+    "vld": "latent:vld",
+    "gan": "gan:gan",
 }
 """Objective -> module of this folder and function."""
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trigger_ml.offline.tops.partons import Pairs
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 STOCHASTIC, CONSTANT = 1.0, 0.05
 ANGLE = 0.03
@@ -54,7 +54,7 @@ def seen(rng: np.random.Generator, p: Pairs) -> Floats:
 
 
 def measured_jets(rng: np.random.Generator, partons: Floats) -> Floats:
-    """pT in GeV, eta and phi as measured, ``(events, jets, 3)``, of momenta ``(events, jets, 4)``."""
+    """Measured pT in GeV, eta and phi, ``(events, jets, 3)``, of momenta ``(events, jets, 4)``."""
     pt = np.hypot(partons[..., 0], partons[..., 1])
     width = np.sqrt(STOCHASTIC**2 / np.maximum(pt, LEAST_GEV) + CONSTANT**2)
     angles = np.stack([pseudorapidity(partons), azimuth(partons)], -1)
@@ -67,12 +67,12 @@ def stretched(rng: np.random.Generator, width: Floats) -> Floats:
 
 
 def plane(jets: Floats) -> Floats:
-    """px and py of pT, eta and phi."""
+    """The momentum in x and y of pT, eta and phi."""
     return jets[..., :1] * np.stack([np.cos(jets[..., 2]), np.sin(jets[..., 2])], -1)
 
 
 def transverse(momentum: Floats) -> Floats:
-    """px and py."""
+    """The momentum in x and y."""
     return momentum[..., :2]
 
 

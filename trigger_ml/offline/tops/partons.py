@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 TOP_MASS, TOP_WIDTH = 172.57, 1.42
 W_MASS, W_WIDTH = 80.369, 2.085
