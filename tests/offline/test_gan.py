@@ -117,6 +117,7 @@ def test_the_slope_is_that_of_finite_differences(small):
 
 
 @needs_train
+@pytest.mark.slow
 def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
     from trigger_ml.frontends import session
 

@@ -163,6 +163,33 @@ def test_one_model_is_its_parts_one_after_the_other_in_every_lowering(precision)
     assert all(np.array_equal(y, answers[0]) for y in answers)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
+@pytest.mark.parametrize("precision", networks.PRECISIONS)
+def test_every_lowering_of_parts_and_whole_on_many_events(precision):
+    """100,000 rows in batches of 1024, some one at a time; one and two threads: always the golden model's bits."""
+    (parts, weights), rng = _parts(precision), np.random.default_rng(3)
+    written = {name: {k: made.model(n, weights, k) for k in LOWERINGS} for name, n in parts.items()}
+    ends = Ends(parts["given"], parts["decoder"], weights)
+    written["whole"] = {k: sampler(parts["denoiser"], weights, k, "midpoint", 2, latent.JOINT, ends) for k in LOWERINGS}
+    count = 100_000
+    inputs = {
+        "x": {"decoder": 2, "denoiser": 2, "given": 5},
+        "noise": {"whole": 2},
+        "condition": {"denoiser": 16, "whole": 5},
+    }
+    for name, models in written.items():
+        feed = {k: rng.normal(size=(count, v[name])).astype(np.float32) for k, v in inputs.items() if name in v}
+        feed |= {"time": rng.random((count, 1)).astype(np.float32)} if name == "denoiser" else {}
+        cuts = [slice(i, i + 1024) for i in range(0, count, 1024)] + [slice(i, i + 1) for i in range(0, count, 997)]
+        golden = None
+        for lowering, threads in [(k, n) for k in LOWERINGS for n in (1, 2)]:
+            session = made.opened(models[lowering].content, models[lowering].digest, threads)
+            found = [made.evaluate(session, {k: v[cut] for k, v in feed.items()}) for cut in cuts]
+            golden = golden or found
+            assert all(map(np.array_equal, found, golden)), (name, lowering, threads)
+
+
 def test_ends_that_do_not_fit_are_refused():
     parts, weights = _parts()
     for ends, words in (
@@ -183,7 +210,8 @@ def _events(count=600):
     return Events(truth, (truth[:, :2] + 0.3 * rng.normal(size=(count, 2))).astype(np.float32))
 
 
-@pytest.mark.parametrize("objective", [pytest.param("latent_diffusion", marks=pytest.mark.slow), "vld"])
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["latent_diffusion", "vld"])
 def test_a_stopped_training_ends_in_the_same_bits_and_its_bound_falls(objective, tmp_path, monkeypatch):
     row, events = parse(SPEC.format(objective)), _events()
     learn = task.two_stages if objective == "latent_diffusion" else task.at_once

@@ -106,6 +106,9 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
         pytest.param("omnifold", marks=pytest.mark.slow),
         pytest.param("score_vp", marks=pytest.mark.slow),
         pytest.param("coupling_flow", marks=pytest.mark.slow),
+        pytest.param("latent_diffusion", marks=pytest.mark.slow),
+        pytest.param("vld", marks=pytest.mark.slow),
+        pytest.param("gan", marks=pytest.mark.slow),
     ],
 )
 def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
