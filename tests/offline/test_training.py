@@ -108,6 +108,9 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
         pytest.param("coupling_flow", marks=pytest.mark.slow),
         pytest.param("spline_flow", marks=pytest.mark.slow),
         pytest.param("bridge", marks=pytest.mark.slow),
+        pytest.param("latent_diffusion", marks=pytest.mark.slow),
+        pytest.param("vld", marks=pytest.mark.slow),
+        pytest.param("gan", marks=pytest.mark.slow),
     ],
 )
 def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):

@@ -24,6 +24,9 @@ FUNCTIONS: dict[str, str] = {
     "spline_flow": "flow:flow",
     "bridge": "flow:flow",
     "two_flows": "two_flows:two_flows",
+    "latent_diffusion": "latent:latent_diffusion",
+    "vld": "latent:vld",
+    "gan": "gan:gan",
 }
 """Objective -> module of this folder and function."""
 
