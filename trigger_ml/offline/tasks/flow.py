@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
 from trigger_ml.offline.onnx.walker import walker
 from trigger_ml.offline.paths import PATHS
-from trigger_ml.offline.solvers import SOLVERS, Method
+from trigger_ml.offline.solvers import SOLVERS, chosen
 from trigger_ml.offline.sources.source import Source
 from trigger_ml.offline.spec import Row
 from trigger_ml.offline.tasks import measured
@@ -70,7 +69,7 @@ class Generator:
         """How often the network is asked for one event."""
         if self.one_pass:
             return 1
-        stages = 1 if self.walk is not None else len(SOLVERS[cast(Method, row.sampler.method)].at)
+        stages = 1 if self.walk is not None else len(SOLVERS[chosen(row.sampler.method)].at)
         return row.sampler.steps * stages
 
 
@@ -156,7 +155,7 @@ def _deployed(place: Place, made: Generator, weights: Weights) -> tuple[Deployed
     if made.walk is not None:
         whole = {k: walker(network, weights, k, made.walk) for k in lowerings()}
     else:
-        method, path = cast(Method, s.method), PATHS[place.row.objective.name]
+        method, path = chosen(s.method), PATHS[place.row.objective.name]
         whole = {k: sampler(network, weights, k, method, s.steps, path) for k in lowerings()}
     return deploy(steps, place.folder, f"{place.name}_step"), deploy(whole, place.folder, place.name)
 
