@@ -32,6 +32,7 @@ models: setup
 
 cards: setup
 	$(BIN)/python -c "import pathlib as p, trigger_ml.report.card as c; c.write_all(*map(p.Path, ('models', 'hls_projects', 'docs')))"
+	$(BIN)/trigger-ml offline table --doc docs/offline.md > /dev/null
 
 slow: setup
 	$(BIN)/pytest -m slow

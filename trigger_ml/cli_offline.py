@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trigger_ml.cli_output import console, give, plain_table
+
+if TYPE_CHECKING:
+    from trigger_ml.report.offline_numbers import RowResult
 
 app = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
 
@@ -37,6 +40,9 @@ def table(
     models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
     rows: Annotated[str, typer.Option(help="Only rows of such names, e.g. 'un*'.")] = "*",
     page: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.", show_default=False)] = None,
+    doc: Annotated[
+        Path | None, typer.Option(help="Write table and pictures into this page of docs/.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """What each precision costs, of all rows that were run."""
@@ -45,16 +51,25 @@ def table(
     found = offline.table(models, rows)
     if page is not None:
         _write_page(models, rows, page)
+    if doc is not None:
+        from trigger_ml.report import offline_doc
+
+        offline_doc.write(_results(models, rows), doc, doc.parent / "images")
     give(found, as_json) if as_json or not found else plain_table(offline.beside(found))
 
 
 def _write_page(models: Path, rows: str, page: Path) -> None:
     from trigger_ml.artifact import atomic_write
-    from trigger_ml.offline import table as offline
-    from trigger_ml.report.offline_page import RowResult, render
+    from trigger_ml.report.offline_page import render
 
-    results = [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
-    atomic_write(page, render(results).encode())
+    atomic_write(page, render(_results(models, rows)).encode())
+
+
+def _results(models: Path, rows: str) -> list[RowResult]:
+    from trigger_ml.offline import table as offline
+    from trigger_ml.report.offline_numbers import RowResult
+
+    return [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
 
 
 @app.command()
