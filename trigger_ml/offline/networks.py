@@ -46,7 +46,7 @@ def mode_of(precision: Precision, role: Role, low: Mode) -> Mode:
     return low if role in chosen[precision] else "float"
 
 
-class _Stack:
+class Stack:
     """Collects layers; names follow from their number."""
 
     def __init__(self, precision: Precision, low: Mode) -> None:
@@ -54,11 +54,13 @@ class _Stack:
         self.precision, self.low = precision, low
 
     def put(self, op: object, *inputs: str) -> str:
+        """Add a layer; returns its name."""
         name = f"{type(op).__name__.lower()}{len(self.nodes)}"
         self.nodes.append(Node(name, op, inputs))  # type: ignore[arg-type]
         return name
 
     def linear(self, units: int, role: Role, x: str) -> str:
+        """Add a linear layer whose mode follows from its role."""
         return self.put(Linear(units, mode_of(self.precision, role, self.low)), x)
 
     def taken_in(self, hidden: int, ports: list[Port]) -> str:
@@ -88,7 +90,7 @@ def residual_mlp(
     ports = [Port("x", (inputs,))]
     ports += [Port("time", (1,))] if timed else []
     ports += [Port("condition", (condition,))] if condition else []
-    s = _Stack(precision, low)
+    s = Stack(precision, low)
     h = s.taken_in(hidden, ports)
     for i in range(blocks):
         role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
@@ -114,7 +116,7 @@ def deep_sets(
     items: int, features: int, outputs: int, hidden: int, precision: Precision = "none", low: Mode = "ternary"
 ) -> Network:
     """A network of each item, their masked mean, a network of that (arXiv:1703.06114). Ports ``x`` and ``mask``."""
-    s = _Stack(precision, low)
+    s = Stack(precision, low)
     h = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "x")))
     h = s.put(Activation("silu"), s.linear(hidden, "central", h))
     h = s.put(Pool(), s.linear(hidden, "central", h), "mask")
@@ -139,20 +141,41 @@ def transformer(
     Ports: ``x`` ``(items, features)``, ``mask`` ``(items, 1)``, ``condition`` ``(1, condition)``. The layers that make
     the modulation stay float, as do embeddings in every precision but ``all`` and ``int8``.
     """
-    s = _Stack(precision, low)
+    s = Stack(precision, low)
     h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
     c = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "condition")))
     for i in range(blocks):
         role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
-        m = s.put(Linear(6 * hidden), c)
-        parts = [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
-        y = s.put(Modulate(), s.put(Norm(), h), parts[0], parts[1])
-        q, k, v = (s.linear(hidden, role, y) for _ in range(3))
-        y = s.linear(hidden, role, s.put(Attention(heads), q, k, v, "mask"))
-        h = s.put(Modulate(), y, parts[2], h)
-        y = s.put(Modulate(), s.put(Norm(), h), parts[3], parts[4])
-        y = s.linear(hidden, role, s.put(Activation("silu"), s.linear(2 * hidden, role, y)))
-        h = s.put(Modulate(), y, parts[5], h)
+        h = attention_block(s, h, c, hidden, heads, role, "mask")
     s.linear(outputs, "last", s.put(Norm(), h))
     ports = (Port("x", (items, features)), Port("mask", (items, 1)), Port("condition", (1, condition)))
     return Network(ports, tuple(s.nodes))
+
+
+def attention_block(s: Stack, h: str, c: str | None, hidden: int, heads: int, role: Role, *mask: str) -> str:
+    """Attention and a two-layer network of each item.
+
+    Args:
+        s: takes the layers.
+        h: items ``(items, hidden)``.
+        c: what conditions both by adaptive normalisation, ``(1, hidden)``, if anything.
+        hidden: width.
+        heads: of the attention.
+        role: of its linear layers; those that make the modulation stay float.
+        mask: of the items, if any.
+    """
+    m = None if c is None else s.put(Linear(6 * hidden), c)
+    parts = [] if m is None else [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
+
+    def seen(first: int) -> str:
+        normal = s.put(Norm(), h)
+        return s.put(Modulate(), normal, parts[first], parts[first + 1]) if parts else normal
+
+    def joined(y: str, gate: int) -> str:
+        return s.put(Modulate(), y, parts[gate], h) if parts else s.put(Add(), h, y)
+
+    y = seen(0)
+    q, k, v = (s.linear(hidden, role, y) for _ in range(3))
+    h = joined(s.linear(hidden, role, s.put(Attention(heads), q, k, v, *mask)), 2)
+    y = s.put(Activation("silu"), s.linear(2 * hidden, role, seen(3)))
+    return joined(s.linear(hidden, role, y), 5)

@@ -112,6 +112,8 @@ class Source:
         measures: numbers of generated truth, for its test events, with other true events beside (what two samples of
             truth differ by), and a seed.
         micros: CPU time of the simulator in microseconds an event, where it makes them when asked.
+        grid: the axes of which truth's dimensions are the cells, the last one fastest, for networks on a grid; None:
+            one axis.
     """
 
     parts: Callable[[int, int], Parts]
@@ -120,3 +122,4 @@ class Source:
     view: Callable[[Floats, Floats], Mapping[str, Floats]] = columns
     measures: Callable[[Floats, Events, Events, int], Mapping[str, Number]] | None = None
     micros: Callable[[], float] | None = None
+    grid: tuple[int, ...] | None = None

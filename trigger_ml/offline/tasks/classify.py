@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.offline import objectives
+from trigger_ml.offline import objectives, steps
 from trigger_ml.offline.deploy import Deployed, deploy, lowerings
 from trigger_ml.offline.layers import Network
 from trigger_ml.offline.metrics import Number
-from trigger_ml.offline.networks import Precision, residual_mlp
+from trigger_ml.offline.networks import Precision
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.sources.source import Source
+from trigger_ml.offline.steps import Wanted
 from trigger_ml.offline.tasks import measured
 from trigger_ml.offline.tasks.measured import Measured
 from trigger_ml.offline.training import Place, trained
@@ -56,6 +57,6 @@ def classifier(place: Place, precision: Precision, data: Floats, simulation: Flo
     row = place.row
     x = np.concatenate([data, simulation])
     label = np.concatenate([np.ones(len(data)), np.zeros(len(simulation))]).astype(np.float32)
-    network = residual_mlp(x.shape[1], 1, row.network.hidden, row.network.blocks, precision, row.network.low)
+    network = steps.network(row.network, precision, Wanted(x.shape[1], 1))
     weights = trained(place, network, objectives.classifier, (x, label, weight.astype(np.float32)), {"x": x})
     return Classifier(network, deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, place.name))
