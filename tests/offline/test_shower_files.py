@@ -33,7 +33,11 @@ edges = st.lists(st.integers(1, 9999), max_size=6, unique=True).map(lambda x: (0
 layers = st.builds(Layer, st.integers(0, 99).map(str), edges, st.integers(1, 8))
 
 
-@given(found=st.lists(layers, min_size=1, max_size=5).filter(lambda x: sum(layer.voxels for layer in x)))
+@given(
+    found=st.lists(layers, min_size=1, max_size=5, unique_by=lambda x: x.name).filter(
+        lambda x: sum(layer.voxels for layer in x)
+    )
+)
 def test_a_binning_is_read_as_it_was_written(found, tmp_path_factory):
     binning, path = Binning("electron", tuple(found)), tmp_path_factory.mktemp("xml") / "x.xml"
     binnings.write(path, binning)
@@ -64,6 +68,7 @@ def test_a_binning_of_the_challenge(tmp_path):
         ("</Bins>", "", "ParseError"),
         ("<Bins>", '<!DOCTYPE b [<!ENTITY a "b">]><Bins>', "document type"),
         ("Bin ", "Bun ", "ParseError"),
+        ('id="12"', 'id="3"', "same id"),
         ("<Bins>", "<Bins>" + " " * binnings.LARGEST, "larger than"),
     ],
 )
@@ -124,6 +129,16 @@ def _replace(name, array):
     return change
 
 
+def _holes(shape, chunks=None):
+    def change(file):
+        del file["showers"]
+        data = file.create_dataset("showers", shape, np.float32, chunks=chunks)
+        if chunks and shape[0] == 50:
+            data[:40] = 1
+
+    return change
+
+
 def _put(name, index, value):
     def change(file):
         file[name][index] = value
@@ -141,6 +156,9 @@ def _put(name, index, value):
         (_replace("showers", np.ones(50)), "must be two-dimensional floats"),
         (_replace("incident_energies", np.ones((49, 1))), r"must be \(50, 1\)"),
         (_replace("incident_energies", np.ones((50, 2))), r"must be \(50, 1\)"),
+        (_holes((50, 72), chunks=(10, 72)), "never written"),
+        (_holes((50, 72)), "never written"),
+        (_holes((2**30, 72), chunks=(10, 72)), "split the file"),
         (_put("showers", (7, 3), np.nan), "voxels hold 1 values .* event 7"),
         (_put("showers", (7, 3), -1), "voxels hold 1 values .* event 7"),
         (_put("incident_energies", (4, 0), np.inf), "incident energies hold 1 .* event 4"),

@@ -19,6 +19,9 @@ from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import Showers
 
 ENERGIES, VOXELS = "incident_energies", "showers"
+LARGEST = 1 << 30
+"""Numbers of a dataset."""
+
 _ADVICE = "get the file again, or correct the program that wrote it"
 
 
@@ -82,6 +85,11 @@ def _numbers(file: Any, name: str, path: Path) -> NDArray[np.floating]:
         raise SampleError(f"{path} has no dataset {name}: it must hold {ENERGIES} and {VOXELS}, in MeV")
     if data.ndim != 2 or data.dtype.kind != "f":
         raise SampleError(f"{path}: {name} is {data.dtype} of shape {data.shape}, it must be two-dimensional floats")
+    if data.size > LARGEST:
+        raise SampleError(f"{path}: {name} has {data.size} numbers, at most {LARGEST} are read: split the file")
+    whole = np.prod([-(-n // c) for n, c in zip(data.shape, data.chunks, strict=True)]) if data.chunks else 1
+    if data.size and (data.id.get_num_chunks() < whole if data.chunks else not data.id.get_storage_size()):
+        raise SampleError(f"{path}: {name} has parts that were never written, which would read as zeros: {_ADVICE}")
     found: NDArray[np.floating] = data[()]
     return found
 
