@@ -39,3 +39,18 @@ def table(models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODEL
 
     found = rows.table(models)
     give(found, as_json) if as_json or not found else plain_table(rows.beside(found))
+
+
+@app.command()
+def sample(
+    source: Annotated[str, typer.Argument(help="One that can write, e.g. shower_voxels.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
+    events: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The only source of randomness.")] = 1,
+    kind: Annotated[str, typer.Option(help="Of events, where a source has several; empty: its first.")] = "",
+) -> None:
+    """Make events of a source and write them in the layout that it reads."""
+    from trigger_ml.offline import events as made
+
+    made.write(source, out, events, seed, kind)
+    console().print(f"{events} events of {source} in {out}", highlight=False)

@@ -64,6 +64,7 @@ OBJECTIVES = {
     "gan": "truth from noise against a critic that also reads what was asked for",
     "latent_diffusion": "an autoencoder, then a diffusion of its latent space",
     "vld": "encoders, latent diffusion and decoder in one likelihood",
+    "two_flows": "the source's leading numbers of truth from noise, then the others given them, both by flow matching",
 }
 """Objective -> what is learned."""
 
@@ -87,6 +88,7 @@ class Objective(_Section):
         "gan",
         "latent_diffusion",
         "vld",
+        "two_flows",
     ] = limited("; ".join(f"{name}: {meaning}" for name, meaning in OBJECTIVES.items()))
     iterations: int = limited("of omnifold", 1, 100, default=3)
     conditional: bool = limited("whether bridge and direct_diffusion are told the measurement as well", default=True)

@@ -112,6 +112,7 @@ class Source:
         measures: numbers of generated truth, for its test events, with other true events beside (what two samples of
             truth differ by), and a seed.
         micros: CPU time of the simulator in microseconds an event, where it makes them when asked.
+        leading: numbers of truth, the first ones, that objectives of two stages make first; 0: it has no such stages.
     """
 
     parts: Callable[[int, int], Parts]
@@ -120,3 +121,4 @@ class Source:
     view: Callable[[Floats, Floats], Mapping[str, Floats]] = columns
     measures: Callable[[Floats, Events, Events, int], Mapping[str, Number]] | None = None
     micros: Callable[[], float] | None = None
+    leading: int = 0

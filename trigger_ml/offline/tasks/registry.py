@@ -24,6 +24,7 @@ FUNCTIONS: dict[str, str] = {
     "latent_diffusion": "latent:latent_diffusion",
     "vld": "latent:vld",
     "gan": "gan:gan",
+    "two_flows": "two_flows:two_flows",
 }
 """Objective -> module of this folder and function."""
 
