@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.offline.inputs import weights_of
-from trigger_ml.offline import adversarial, fractions, training
+from trigger_ml.offline import adversarial, training
 from trigger_ml.offline.compose import together
+from trigger_ml.offline.showers import fractions
 from trigger_ml.offline.sources.source import Events
 from trigger_ml.offline.spec import parse
 from trigger_ml.offline.tasks import gan

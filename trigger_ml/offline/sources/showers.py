@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.offline import fractions
 from trigger_ml.offline.metrics import Number
+from trigger_ml.offline.showers import fractions
 from trigger_ml.offline.showers.cascade import deposits
 from trigger_ml.offline.showers.shares import totals
 from trigger_ml.offline.sources.source import Events, Source, drawn

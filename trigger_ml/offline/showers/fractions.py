@@ -1,7 +1,6 @@
 """Which share of a shower's energy each layer holds, and numbers of how well generated showers divide it.
 
-A shower is given as the source ``showers`` gives it, before it is brought to order 1: the log of visible over true
-energy, then for each layer but the last the logit of its share in what it and later ones see.
+A shower is given as :func:`trigger_ml.offline.showers.shares.totals` gives it.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.offline.metrics import Number, bootstrapped
+from trigger_ml.offline.showers.shares import seen
 
 Floats = NDArray[np.floating]
 
 
 def fractions(shower: Floats) -> Floats:
     """Each layer's share of the visible energy, ``(events, layers)``; they add up to 1."""
-    share = 1 / (1 + np.exp(-shower[:, 1:].astype(np.float64)))
-    left = np.cumprod(1 - share, axis=1)
-    before = np.concatenate([np.ones((len(left), 1)), left[:, :-1]], 1)
-    return np.concatenate([before * share, left[:, -1:]], 1)
+    layers = seen(shower, np.ones(len(shower)))
+    found: Floats = layers / layers.sum(1, keepdims=True)
+    return found
 
 
 def depth(shower: Floats) -> Floats:
