@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trigger_ml import artifact, plugins
 from trigger_ml import validate as gate
@@ -367,7 +366,7 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
     file = f"agreement/{kind.name}.json"
 
     def work() -> None:
-        feed = gate.vectors(graph, _events(ws, graph), count, ws.spec.seed)
+        feed = gate.vectors(graph, ws.mixture(graph), count, ws.spec.seed)
         engine, measured = kind.open(folder, graph, ws.spec.target)
         found = gate.compare(graph, engine, feed)
         row = as_json(found)
@@ -379,14 +378,6 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
     ws.step(f"validate_{kind.name}", inputs, [file], work)
     row: Mapping[str, Any] = artifact.read_json(ws.folder / file)
     return row
-
-
-def _events(ws: Workspace, graph: Graph) -> NDArray[Any] | None:
-    """Test events of all processes, signals first: the tails that a trigger fires on come early."""
-    if ws.vectors(graph) is None:
-        return None
-    parts = [s.test for s in ws.sample.signals.values()]
-    return np.concatenate([*(p[:2000] for p in parts), ws.sample.background.test, *(p[2000:] for p in parts)])
 
 
 def _sentence(row: Mapping[str, Any]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 
 from tests.physics.sample import sample, scores
+from trigger_ml.estimators import sharing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
@@ -111,6 +114,22 @@ def scan():
 
     points = [found(0.7 + 0.02 * n, ebops=900 * n, method=m, bits=n) for m in ("ptq", "qat") for n in (4, 8)]
     return precision.read({"points": points, "own": found(0.93, ebops=2500), "float": found(0.94)})
+
+
+def reuse():
+    """Two factors, the second one synthesized."""
+    points = [
+        {
+            "reuse": n, "io_type": "io_parallel", "events": 20_000, "mismatches": 0,
+            "quantities": [asdict(q) for q in (
+                Quantity("multipliers", 1200 // n, "", "estimated", "by hand"),
+                Quantity("initiation_interval", n, "cycles", "estimated", "by hand"),
+                *([Quantity("dsp", 17, "", "vendor csynth", "C synthesis 2023.2")] if n > 1 else []),
+            )],
+        }
+        for n in (1, 4)
+    ]  # fmt: skip
+    return sharing.read({"graph": "ab" * 32, "points": points})
 
 
 def report(background=20_000, signal=2_000, physics=PHYSICS, **changes):

@@ -31,6 +31,7 @@ QUANTITIES = {
     "logic_levels": "levels of logic",
     "path_ns": "longest path",
     "ebops": "EBOPs",
+    "product_cycles": "cycles of the products",
 }
 
 
