@@ -219,6 +219,10 @@ def _origin(ws: Workspace) -> dict[str, str]:
 def _training(ws: Workspace) -> dict[str, str]:
     training = artifact.read_json(ws.folder / "graph" / "training.json")
     said = {"front end": ws.spec.model.frontend}
+    counted = list(training.get("zero_weights", {}).values())
+    if counted:
+        zero, pruned, every = (sum(column) for column in zip(*counted, strict=True))
+        said["weights that are zero"] = f"{zero:,} of {every:,} ({zero / every:.1%}), {pruned:,} of them pruned"
     for check in training.get("selfcheck", []):
         kind = "must agree" if check["exact"] else "statistic only"
         said[f"framework against graph, {check['node']}"] = (

@@ -42,6 +42,9 @@ NETWORK = ("frontend", "score", "hidden")
 TREES = "trees"
 """The family, and the front end, of decision trees: no network."""
 
+PRUNING = "hgq"
+"""The front end that prunes."""
+
 NEEDED = {IMPORTED: (), TREES: ("frontend", "score", "trees", "depth")}
 """Family -> the keys of ``[model]`` that it needs instead of :data:`NETWORK`."""
 
@@ -205,6 +208,15 @@ class Train(Section):
     teacher_hidden: tuple[int, ...] = limited(
         "nodes of the dense layers of a student's teacher; empty: as the student's", 1, 4096, default=(), length=(0, 8)
     )
+    sparsity: float = limited(
+        "hgq: share of each kernel's weights that magnitude pruning makes zero; 0: no pruning", 0, 0.99, default=0.0
+    )
+    prune_start: int = limited(
+        "epoch of quantization-aware training, from 0, before which nothing is pruned", 0, default=0
+    )
+    prune_end: int | None = limited(
+        "epoch that starts with all of sparsity, on a cubic curve; none: two thirds of epochs", 1, default=None
+    )
     shrinkage: float = limited("trees: the part of each tree's answer that is added", 0, 1, default=0.3, open_low=True)
 
     def __post_init__(self) -> None:
@@ -213,6 +225,16 @@ class Train(Section):
             raise SpecError(
                 f"[train] ebops_beta falls from {self.ebops_beta[0]:g} to {self.ebops_beta[1]:g}: give [low, high]"
             )
+        if self.sparsity and not self.prune_start < self.pruned < self.epochs:
+            raise SpecError(
+                f"[train] pruning goes from epoch {self.prune_start} to {self.pruned}, but epochs is {self.epochs}: "
+                "give prune_start < prune_end < epochs"
+            )
+
+    @property
+    def pruned(self) -> int:
+        """The epoch that starts with all of the sparsity."""
+        return self.prune_end if self.prune_end is not None else max(2 * self.epochs // 3, self.prune_start + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +281,11 @@ class Spec(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.train.sparsity and self.model.frontend != PRUNING:
+            raise SpecError(
+                f"[train] sparsity is {self.train.sparsity:g}, but the frontend {self.model.frontend} does not prune: "
+                f"take it out, or take the frontend {PRUNING}"
+            )
         if self.sample.name == NO_EVENTS and not self.model.imported:
             raise SpecError(f'[sample] name is "{NO_EVENTS}": only an imported model needs no events')
 

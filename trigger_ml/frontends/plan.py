@@ -160,7 +160,8 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
 
 def float_digest(spec: Spec) -> str:
     """Of all that the float networks depend on: not of bits, nor of how quantized training goes."""
-    train = dataclasses.replace(spec.train, epochs=1, fine_tune_epochs=0, ebops_target=None, ebops_beta=(1.0, 1.0))
+    unpruned = dataclasses.replace(spec.train, sparsity=0.0, prune_start=0, prune_end=None)
+    train = dataclasses.replace(unpruned, epochs=1, fine_tune_epochs=0, ebops_target=None, ebops_beta=(1.0, 1.0))
     model = dataclasses.replace(spec.model, frontend="hgq", bits=None)
     return dataclasses.replace(spec, train=train, model=model).digest("seed", "sample", "model", "train")
 

@@ -37,6 +37,8 @@ def reuse_figures(scan: ReuseScan) -> tuple[Figure, ...]:
                     label=labels.quantity(name) + ("" if ours else ", C synthesis"),
                 )
         axes.set_xscale("log", base=2)
+        factors = [p.reuse for p in scan.points]
+        axes.set_xticks(factors, [str(n) for n in factors])
         axes.set_yscale("log")
         caption = "Open: estimated from hls4ml's pragmas and exact counts; filled: the vendor's C synthesis, where run."
         return (Figure("Sharing multipliers", caption, finish(figure, axes, 2)),)
