@@ -12,7 +12,7 @@ from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
 from trigger_ml.ir.build import Builder
-from trigger_ml.physics import precision, rate_points, rate_table
+from trigger_ml.physics import precision, rate_points, rate_table, teaching
 from trigger_ml.physics.evaluate import evaluate
 from trigger_ml.physics.menu_rates import Fired, menu_rates
 from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, RateTable
@@ -94,6 +94,14 @@ def rates(background=20_000, signal=2_000, targets=(10.0, 300.0)):
             np.stack([floating["background"], np.roll(floating["background"], 1)], 1),
             events.source,
             points,
+        ),
+        taught=teaching.taught(
+            {"teacher": floating, "float": floating, "quantized": quantized},
+            events.source,
+            targets,
+            2760,
+            resamplings=20,
+            seed=1,
         ),
         elsewhere=(
             Elsewhere(

@@ -45,6 +45,11 @@ def quantity(name: str) -> str:
     return QUANTITIES.get(name, name.replace("_", " "))
 
 
+def taught(name: str) -> str:
+    """A distilled score or its teacher for people."""
+    return name if name == "teacher" else f"{name} student"
+
+
 def point(name: str) -> str:
     """A working point: ``rate_10_khz`` is "10 kHz", ``fpr_1e-05`` is "FPR 10⁻⁵".
 

@@ -59,6 +59,7 @@ def render(data: ReportData) -> str:
         "process": labels.process,
         "quantity": labels.quantity,
         "point": labels.point,
+        "taught": labels.taught,
         "few": labels.few,
         "shape": shape,
         "span": span,
