@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trigger_ml.cli_options import PROJECTS, AsJson
 from trigger_ml.cli_output import console, give, plain_table
 
 if TYPE_CHECKING:
@@ -14,15 +15,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
 _MODELS = Path("models/offline")
 
 
 @app.command()
 def run(
     spec: Annotated[Path, typer.Argument(help="A spec.toml of models/offline, or its folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = Path("hls_projects"),
+    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = PROJECTS,
     full: Annotated[bool, typer.Option("--full", help="Longer, with more events, as [full] says.")] = False,
     as_json: AsJson = False,
 ) -> None:

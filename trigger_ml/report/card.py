@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,36 @@ def _rates(table: Mapping[str, Any]) -> list[str]:
         cells = [labels.point(at["name"]), str(at["threshold"]), f"{at['events']:,}", _error(at["rate_khz"])]
         cells += [_error(p["tpr"][s], 100) for s in signals]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += _taught(table["taught"], signals, file["events"]) if table.get("taught") else []
     return lines + (_pair(table["pair"]) if table.get("pair") else [])
+
+
+def _taught(found: Mapping[str, Any], signals: Sequence[str], events: int) -> list[str]:
+    """The score beside that of the teacher it has learned: areas, and efficiencies at the lowest rate."""
+    point = next(iter(found["tpr"]["teacher"]))
+    lines = [
+        "",
+        f"Teacher and students on the same {events:,} events, each at its own threshold; differences are paired.",
+        "",
+        f"| | {' | '.join(labels.process(s) for s in signals)} |",
+        "|---" * (len(signals) + 1) + "|",
+    ]
+    for label, scale, values, shifts in (
+        ("AUC", 1, found["auc"], found["auc_shift"]),
+        (
+            f"efficiency at {labels.point(point)}, %",
+            100,
+            {who: by_point[point] for who, by_point in found["tpr"].items()},
+            {who: by_point[point] for who, by_point in found["tpr_shift"].items()},
+        ),
+    ):
+        for who in ("teacher", "float", "quantized"):
+            cells = [_error(values[who][s], scale) for s in signals]
+            lines.append(f"| {label}, {labels.taught(who)} | {' | '.join(cells)} |")
+        for who in ("float", "quantized"):
+            cells = [_error(shifts[who][s], scale, True) for s in signals]
+            lines.append(f"| {label}, {labels.taught(who)} − teacher | {' | '.join(cells)} |")
+    return lines
 
 
 def _pair(pair: Mapping[str, Any]) -> list[str]:
@@ -134,5 +163,5 @@ def _name(q: Mapping[str, Any]) -> str:
     return f"{labels.quantity(q['name'])}{unit}{note}"
 
 
-def _error(estimate: Mapping[str, float], scale: float = 1) -> str:
-    return labels.measured(Estimate(estimate["value"], estimate["low"], estimate["high"]), scale)
+def _error(estimate: Mapping[str, float], scale: float = 1, sign: bool = False) -> str:
+    return labels.measured(Estimate(estimate["value"], estimate["low"], estimate["high"]), scale, sign)

@@ -31,6 +31,7 @@ QUANTITIES = {
     "logic_levels": "levels of logic",
     "path_ns": "longest path",
     "ebops": "EBOPs",
+    "product_cycles": "cycles of the products",
 }
 
 
@@ -42,6 +43,11 @@ def process(name: str) -> str:
 def quantity(name: str) -> str:
     """A quantity for people."""
     return QUANTITIES.get(name, name.replace("_", " "))
+
+
+def taught(name: str) -> str:
+    """A distilled score or its teacher for people."""
+    return name if name == "teacher" else f"{name} student"
 
 
 def point(name: str) -> str:
