@@ -56,9 +56,12 @@ class Trained:
         """The output for tensors by port."""
         return self.on(self.network, feed)
 
-    def on(self, network: Network, feed: Mapping[str, Any]) -> Any:
-        """The output of another network that has its weights here, by the same names."""
-        weights = {**self.fixed, **{k: v.value() for k, v in self.variables.items()}}
+    def on(self, network: Network, feed: Mapping[str, Any], held: bool = False) -> Any:
+        """The output of another network that has its weights here, by name; ``held``: no gradient moves them."""
+        import tensorflow as tf
+
+        still = tf.stop_gradient if held else tf.identity
+        weights = {**self.fixed, **{k: still(v.value()) for k, v in self.variables.items()}}
         return _evaluate(network, weights, feed, _straight_through)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:

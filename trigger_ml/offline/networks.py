@@ -47,20 +47,26 @@ def mode_of(precision: Precision, role: Role, low: Mode) -> Mode:
 
 
 class Stack:
-    """Collects layers; names follow from their number."""
+    """Collects layers; names follow from their number.
+
+    Attributes:
+        nodes: so far.
+        precision: the switch.
+        low: mode of low-bit layers.
+    """
 
     def __init__(self, precision: Precision, low: Mode) -> None:
         self.nodes: list[Node] = []
         self.precision, self.low = precision, low
 
     def put(self, op: object, *inputs: str) -> str:
-        """Add a layer; returns its name."""
+        """A layer; its name."""
         name = f"{type(op).__name__.lower()}{len(self.nodes)}"
         self.nodes.append(Node(name, op, inputs))  # type: ignore[arg-type]
         return name
 
     def linear(self, units: int, role: Role, x: str) -> str:
-        """Add a linear layer whose mode follows from its role."""
+        """A linear layer in the mode of its role; its name."""
         return self.put(Linear(units, mode_of(self.precision, role, self.low)), x)
 
     def taken_in(self, hidden: int, ports: list[Port]) -> str:
@@ -179,3 +185,27 @@ def attention_block(s: Stack, h: str, c: str | None, hidden: int, heads: int, ro
     h = joined(s.linear(hidden, role, s.put(Attention(heads), q, k, v, *mask)), 2)
     y = s.put(Activation("silu"), s.linear(2 * hidden, role, seen(3)))
     return joined(s.linear(hidden, role, y), 5)
+
+
+def particle_transformer(
+    items: int,
+    features: int,
+    outputs: int,
+    hidden: int,
+    blocks: int,
+    heads: int,
+    precision: Precision = "none",
+    low: Mode = "ternary",
+) -> Network:
+    """Attention and a two-layer network in each block, before a masked mean over the items (arXiv:1706.03762).
+
+    Ports: ``x`` ``(items, features)`` and ``mask`` ``(items, 1)``. Whatever is masked, and the order, change nothing.
+    """
+    s = Stack(precision, low)
+    h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
+    for i in range(blocks):
+        role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
+        h = attention_block(s, h, None, hidden, heads, role, "mask")
+    y = s.linear(hidden, "outer", s.put(Pool(), s.put(Norm(), h), "mask"))
+    s.linear(outputs, "last", s.put(Activation("silu"), y))
+    return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import importlib
-import pkgutil
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trigger_ml import artifact
 from trigger_ml.errors import Mismatch, SpecError
-from trigger_ml.offline import sources
+from trigger_ml.offline import events
 from trigger_ml.offline.networks import PRECISIONS, Precision
 from trigger_ml.offline.spec import Row, load
 from trigger_ml.offline.table import KIND, VERSION, file_of, kept
@@ -116,16 +114,12 @@ def _together(row: Row, precision: Precision, trainings: Sequence[Mapping[str, A
 
 
 def _source(row: Row, home: Path) -> Source:
-    name = row.sample.name
-    known = [m.name for m in pkgutil.iter_modules(sources.__path__) if m.name != "source"]
-    if name not in known:
-        raise SpecError(f"there is no source {name!r}: available are {', '.join(sorted(known))}")
-    module = importlib.import_module(f"{sources.__name__}.{name}")
+    module = events.module(row.sample.name)
     if not row.sample.file:
         made: Source = module.source()
         return made
     if not hasattr(module, "read"):
-        raise SpecError(f"[sample] file is set, but the source {name} reads no files: take the key out")
+        raise SpecError(f"[sample] file is set, but the source {row.sample.name} reads no files: take the key out")
     read: Source = module.read(home / row.sample.file)
     return read
 

@@ -51,7 +51,6 @@ class Network(_Section):
 
 OBJECTIVES = {
     "classifier": "data from simulation",
-    "tagger": "signal jets from background jets",
     "omnifold": "weights of simulated events",
     "flow_matching": "truth from noise along straight lines",
     "direct_diffusion": "truth from what was measured along straight lines",
@@ -64,6 +63,7 @@ OBJECTIVES = {
     "gan": "truth from noise against a critic that also reads what was asked for",
     "latent_diffusion": "an autoencoder, then a diffusion of its latent space",
     "vld": "encoders, latent diffusion and decoder in one likelihood",
+    "two_flows": "the source's leading numbers of truth from noise, then the others given them, both by flow matching",
 }
 """Objective -> what is learned."""
 
@@ -74,7 +74,6 @@ class Objective(_Section):
 
     name: Literal[
         "classifier",
-        "tagger",
         "omnifold",
         "flow_matching",
         "direct_diffusion",
@@ -87,6 +86,7 @@ class Objective(_Section):
         "gan",
         "latent_diffusion",
         "vld",
+        "two_flows",
     ] = limited("; ".join(f"{name}: {meaning}" for name, meaning in OBJECTIVES.items()))
     iterations: int = limited("of omnifold", 1, 100, default=3)
     conditional: bool = limited("whether bridge and direct_diffusion are told the measurement as well", default=True)

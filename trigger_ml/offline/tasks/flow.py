@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
 from trigger_ml.offline.onnx.walker import walker
 from trigger_ml.offline.paths import PATHS
-from trigger_ml.offline.solvers import SOLVERS, Method
+from trigger_ml.offline.solvers import SOLVERS, chosen
 from trigger_ml.offline.sources.source import Source
 from trigger_ml.offline.spec import Row
 from trigger_ml.offline.steps import Wanted
@@ -51,6 +50,7 @@ class Generator:
         from_reco: the path starts at what is measured, not at noise.
         told: the network has a port ``condition`` for what is measured.
         walk: how the path is followed, if not by a Runge-Kutta method.
+        spread: deviation of normal noise that is added to what is measured at the start.
     """
 
     network: Network
@@ -59,6 +59,7 @@ class Generator:
     from_reco: bool = False
     told: bool = True
     walk: Walk | None = None
+    spread: float = 0.0
 
     @property
     def kicked(self) -> bool:
@@ -69,7 +70,7 @@ class Generator:
         """How often the network is asked for one event."""
         if self.one_pass:
             return 1
-        stages = 1 if self.walk is not None else len(SOLVERS[cast(Method, row.sampler.method)].at)
+        stages = 1 if self.walk is not None else len(SOLVERS[chosen(row.sampler.method)].at)
         return row.sampler.steps * stages
 
 
@@ -86,7 +87,8 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     state = "x" if made.one_pass else "noise"
 
     def feed(reco: Floats) -> dict[str, Floats]:
-        start = reco if made.from_reco else rng.normal(size=(len(reco), size)).astype(np.float32)
+        noise = rng.normal(size=(len(reco), size)).astype(np.float32)
+        start = reco + np.float32(made.spread) * noise if made.from_reco else noise
         kicks = {"kicks": _kicks(made, rng, len(reco), size)} if made.kicked else {}
         return {state: start, **kicks} | ({"condition": reco} if made.told else {})
 
@@ -128,7 +130,8 @@ def generator(row: Row, size: int, given: int, precision: Precision, grid: Shape
     network = steps.network(n, precision, wanted)
     if objective in FROM_RECO:
         loss = objectives.bridge if objective == "bridge" else objectives.direct_diffusion
-        return Generator(network, lambda net: loss(net, told), from_reco=True, told=told, walk=way)
+        spread = objectives.START if told and objective == "direct_diffusion" else 0.0
+        return Generator(network, lambda net: loss(net, told), from_reco=True, told=told, walk=way, spread=spread)
     if objective == "flow_matching":
         return Generator(network, lambda net: objectives.flow_matching(net, told), told=told)
     path = PATHS[objective]
@@ -154,7 +157,7 @@ def _deployed(place: Place, made: Generator, weights: Weights) -> tuple[Deployed
     if made.walk is not None:
         whole = {k: walker(network, weights, k, made.walk) for k in lowerings()}
     else:
-        method, path = cast(Method, s.method), PATHS[place.row.objective.name]
+        method, path = chosen(s.method), PATHS[place.row.objective.name]
         whole = {k: sampler(network, weights, k, method, s.steps, path) for k in lowerings()}
     return deploy(single, place.folder, f"{place.name}_step"), deploy(whole, place.folder, place.name)
 

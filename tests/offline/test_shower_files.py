@@ -1,0 +1,194 @@
+"""Binning files and HDF5 files of showers: what is written is read again, and what is wrong is said in one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trigger_ml import cli
+from trigger_ml.errors import SampleError, SpecError
+from trigger_ml.offline import events
+from trigger_ml.offline.showers import binning as binnings
+from trigger_ml.offline.showers import detector, files
+from trigger_ml.offline.showers.binning import Binning, Layer
+from trigger_ml.offline.showers.detector import Showers
+from trigger_ml.offline.sources import shower_voxels
+
+# Counts and layout as the CaloChallenge's binning of photons, dataset 1: 368 voxels (arXiv:2410.21611).
+PUBLIC = """<Bins>
+   <Bin pid="22" etaMin="0" etaMax="130" name="photon">
+      <Layer id="0" r_edges="0,5,10,30,50,100,200,400,600" n_bin_alpha="1" />
+      <Layer id="1" r_edges="0,2,4,6,8,10,12,15,20,30,40,50,70,90,120,150,200" n_bin_alpha="10"/>
+      <Layer id="2" r_edges="0,2,5,10,15,20,25,30,40,50,60,80,100,130,160,200,250,300,350,400" n_bin_alpha="10"/>
+      <Layer id="3" r_edges="0,50,100,200,400,600" n_bin_alpha="1" />
+      <Layer id="4" r_edges="0" n_bin_alpha="1" />
+      <Layer id="12" r_edges="0,100,200,400,1000,2000" n_bin_alpha="1" />
+   </Bin>
+</Bins>
+"""
+
+edges = st.lists(st.integers(1, 9999), max_size=6, unique=True).map(lambda x: (0.0, *(i / 8 for i in sorted(x))))
+layers = st.builds(Layer, st.integers(0, 99).map(str), edges, st.integers(1, 8))
+
+
+@given(found=st.lists(layers, min_size=1, max_size=5).filter(lambda x: sum(layer.voxels for layer in x)))
+def test_a_binning_is_read_as_it_was_written(found, tmp_path_factory):
+    binning, path = Binning("electron", tuple(found)), tmp_path_factory.mktemp("xml") / "x.xml"
+    binnings.write(path, binning)
+    again = binnings.read(path)
+    assert again == binning
+    assert [cut.stop - cut.start for cut in again.slices] == [layer.voxels for layer in again.filled]
+
+
+def test_a_binning_of_the_challenge(tmp_path):
+    path = tmp_path / "binning.xml"
+    path.write_text(PUBLIC)
+    binning = binnings.read(path)
+    assert (binning.particle, binning.voxels, len(binning.layers), len(binning.filled)) == ("photon", 368, 6, 5)
+    eta, phi = binning.centres
+    assert np.allclose(np.hypot(eta, phi)[8:24], [1, 3, 5, 7, 9, 11, 13.5, 17.5, 25, 35, 45, 60, 80, 105, 135, 175])
+    assert np.allclose(np.arctan2(phi[8:24], eta[8:24]), -0.9 * np.pi)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("0,5,10", "0,10,5", "layer 0 has r_edges .* must rise"),
+        ("0,5,10", "0,nan,10", "must rise"),
+        ('id="3" r_edges="0,50,100,200,400,600"', 'id="3"', "KeyError"),
+        ('n_bin_alpha="10"', 'n_bin_alpha="0"', "0 bins in alpha"),
+        ('n_bin_alpha="10"', 'n_bin_alpha="1e3"', "ValueError"),
+        ('n_bin_alpha="10"', 'n_bin_alpha="10000000"', "voxels: give 1 to"),
+        ("</Bins>", "", "ParseError"),
+        ("<Bins>", '<!DOCTYPE b [<!ENTITY a "b">]><Bins>', "document type"),
+        ("Bin ", "Bun ", "ParseError"),
+        ("<Bins>", "<Bins>" + " " * binnings.LARGEST, "larger than"),
+    ],
+)
+def test_a_bad_binning(tmp_path, old, new, sentence):
+    path = tmp_path / "binning.xml"
+    path.write_text(PUBLIC.replace(old, new))
+    with pytest.raises(SampleError, match=rf"binning\.xml.*{sentence}"):
+        binnings.read(path)
+
+
+def test_the_particle_of_a_binning_with_several(tmp_path):
+    path = tmp_path / "binning.xml"
+    two = PUBLIC.replace("</Bins>", '<Bin name="pion"><Layer id="0" r_edges="0,1" n_bin_alpha="1"/></Bin></Bins>')
+    path.write_text(two)
+    assert binnings.read(path, "pion").voxels == 1
+    with pytest.raises(SampleError, match="photon, pion: ask for one of them, not None"):
+        binnings.read(path)
+    with pytest.raises(SampleError, match="not electron"):
+        binnings.read(path, "electron")
+
+
+def _showers(count: int = 50) -> Showers:
+    rng = np.random.default_rng(1)
+    voxels = rng.gamma(0.3, 100, (count, 72)).astype(np.float32)
+    return Showers(rng.uniform(5e3, 5e4, count).astype(np.float32), voxels)
+
+
+def test_showers_are_read_as_they_were_written(tmp_path):
+    binning, path, showers = detector.binning("photon"), tmp_path / "new" / "x.hdf5", _showers()
+    files.write(path, showers, binning)
+    first = path.read_bytes()
+    assert files.binning_of(path, detector.binning("electron")) == binning
+    again = files.read(path, binning)
+    assert np.array_equal(again.voxels, showers.voxels)
+    assert np.array_equal(again.incident, showers.incident)
+    files.write(path, showers, binning)
+    assert path.read_bytes() == first
+    assert {p.name for p in path.parent.iterdir()} == {"x.hdf5", "x.xml"}
+    import h5py
+
+    with h5py.File(path) as file:
+        assert {k: v.shape for k, v in file.items()} == {"incident_energies": (50, 1), "showers": (50, 72)}
+
+
+def _broken(path, change):
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+def _replace(name, array):
+    def change(file):
+        del file[name]
+        if array is not None:
+            file[name] = array
+
+    return change
+
+
+def _put(name, index, value):
+    def change(file):
+        file[name][index] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_replace("showers", None), "no dataset showers"),
+        (_replace("incident_energies", None), "no dataset incident_energies"),
+        (_replace("showers", np.ones((50, 71))), "71 voxels, the binning 72: .*x.xml"),
+        (_replace("showers", np.ones((50, 72), np.int32)), "must be two-dimensional floats"),
+        (_replace("showers", np.ones(50)), "must be two-dimensional floats"),
+        (_replace("incident_energies", np.ones((49, 1))), r"must be \(50, 1\)"),
+        (_replace("incident_energies", np.ones((50, 2))), r"must be \(50, 1\)"),
+        (_put("showers", (7, 3), np.nan), "voxels hold 1 values .* event 7"),
+        (_put("showers", (7, 3), -1), "voxels hold 1 values .* event 7"),
+        (_put("incident_energies", (4, 0), np.inf), "incident energies hold 1 .* event 4"),
+        (_put("incident_energies", (4, 0), 0), "incident energies hold 1 .* event 4"),
+    ],
+)
+def test_a_bad_file(tmp_path, change, sentence):
+    path, binning = tmp_path / "x.hdf5", detector.binning("electron")
+    files.write(path, _showers(), binning)
+    _broken(path, change)
+    with pytest.raises(SampleError, match=rf"x\.hdf5.*{sentence}"):
+        files.read(path, binning)
+
+
+@given(share=st.floats(0, 0.97))
+def test_a_truncated_file(share, tmp_path_factory):
+    path, binning = tmp_path_factory.mktemp("cut") / "x.hdf5", detector.binning("electron")
+    files.write(path, _showers(), binning)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(SampleError, match=r"x\.hdf5 is not a whole HDF5 file"):
+        files.read(path, binning)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(SampleError, match="missing"):
+        files.read(tmp_path / "x.hdf5", detector.binning("electron"))
+
+
+def test_a_written_sample_is_a_source(tmp_path, capsys):
+    """From the command line to a file to events; the seed alone decides."""
+    pytest.importorskip("numba", reason="needs the extra offline")
+    path, other = tmp_path / "x.hdf5", tmp_path / "y.hdf5"
+    line = ["offline", "sample", "shower_voxels", "--events", "200", "--seed", "3", "--kind", "photon", "--out"]
+    assert cli.main([*line, str(path)]) == 0
+    assert cli.main([*line, str(other)]) == 0
+    assert path.read_bytes() == other.read_bytes()
+    parts = shower_voxels.read(path).parts(100, 1)
+    assert parts.test.truth.shape == (100, 78)
+    assert np.all(parts.test.reco[:, 1] == 1)
+    with pytest.raises(SpecError, match="training and test need 202"):
+        shower_voxels.read(path).parts(101, 1)
+    assert cli.main([*line[:-1], "--out", str(path), "--kind", "pion"]) == 3
+    assert "no kind 'pion'" in capsys.readouterr().err
+
+
+def test_only_sources_that_can_write_do(tmp_path):
+    with pytest.raises(SpecError, match="writes no files: those that do are .*shower_voxels"):
+        events.write("gaussians", tmp_path / "x.hdf5", 10, 1)
+    with pytest.raises(SpecError, match="no source 'showr'"):
+        events.module("showr")

@@ -1,0 +1,1 @@
+"""Calorimeter showers in voxels: a simulation, a parametrisation, files and metrics of the CaloChallenge."""
