@@ -127,6 +127,8 @@ def test_items_that_trade_places_trade_results_without_a_place():
 def test_what_does_not_fit():
     with pytest.raises(GraphError, match=r"can't be halved so often, take 3"):
         steps.network(spec.Network(kind="unet", blocks=4), "none", Wanted(4))
+    with pytest.raises(GraphError, match=r"a grid of \(3, 3\) has 9 cells, the events have 12 numbers"):
+        steps.network(spec.Network(kind="unet", blocks=2), "none", Wanted(12, grid=(3, 3)))
     with pytest.raises(GraphError, match="don't divide into 5 heads"):
         steps.network(spec.Network(kind="transformer", heads=5), "none", STEP)
     flat, items = Port("x", (4,)), Port("x", (4, 2))
