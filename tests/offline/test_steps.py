@@ -16,11 +16,20 @@ from trigger_ml.offline.onnx import model as made
 from trigger_ml.offline.onnx.writer import LOWERINGS
 from trigger_ml.offline.steps import Wanted
 
+pytestmark = pytest.mark.needs_train
+
 KINDS = ("residual", "deep_sets", "transformer", "unet")
 STEP = Wanted(12, condition=2, timed=True, grid=(4, 3))
 CLASSIFIER = Wanted(12, 1)
 
 needs_engines = pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _framework():
+    from trigger_ml.frontends import session
+
+    session.start()
 
 
 def _network(kind, wanted=STEP, precision="all", hidden=16):
@@ -50,7 +59,6 @@ def test_the_switch_of_precisions(kind):
     assert low[1] > 0
 
 
-@pytest.mark.needs_train
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_weight_is_reached_by_the_gradient(kind):
     import tensorflow as tf
@@ -66,7 +74,6 @@ def test_every_weight_is_reached_by_the_gradient(kind):
 
 
 @pytest.mark.needs_onnx
-@pytest.mark.needs_train
 @needs_engines
 @pytest.mark.parametrize("wanted", [STEP, CLASSIFIER], ids=["step", "classifier"])
 @pytest.mark.parametrize("kind", KINDS[1:])
@@ -101,7 +108,6 @@ def test_the_same_bits_on_many_inputs(kind):
         assert all(np.array_equal(y, one[0]) for y in one)
 
 
-@pytest.mark.needs_train
 def test_items_that_trade_places_trade_results_without_a_place():
     """The set network of x alone: with equal place vectors it can't tell items apart."""
     network, rng = _network("deep_sets", precision="none"), np.random.default_rng(5)
@@ -121,6 +127,8 @@ def test_items_that_trade_places_trade_results_without_a_place():
 def test_what_does_not_fit():
     with pytest.raises(GraphError, match=r"can't be halved so often, take 3"):
         steps.network(spec.Network(kind="unet", blocks=4), "none", Wanted(4))
+    with pytest.raises(GraphError, match=r"a grid of \(3, 3\) has 9 cells, the events have 12 numbers"):
+        steps.network(spec.Network(kind="unet", blocks=2), "none", Wanted(12, grid=(3, 3)))
     with pytest.raises(GraphError, match="don't divide into 5 heads"):
         steps.network(spec.Network(kind="transformer", heads=5), "none", STEP)
     flat, items = Port("x", (4,)), Port("x", (4, 2))

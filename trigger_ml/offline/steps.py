@@ -8,6 +8,7 @@ with a trained vector for its place, or the cells of a grid.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from trigger_ml.errors import GraphError
 from trigger_ml.offline import spec
@@ -94,6 +95,8 @@ def _unet(s: Stack, n: spec.Network, wanted: Wanted, c: str | None) -> str:
     ``blocks`` grids, the finest and coarser ones; convolutions are linear layers of neighbourhoods.
     """
     grid, kept = wanted.grid or (wanted.inputs,), []
+    if prod(grid) != wanted.inputs:
+        raise GraphError(f"a grid of {grid} has {prod(grid)} cells, the events have {wanted.inputs} numbers")
     h = _items(s, n, wanted)
     for level in range(n.blocks - 1):
         if max(grid) == 1:
