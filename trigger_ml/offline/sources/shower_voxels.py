@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
-from trigger_ml.offline.metrics import Number
+from trigger_ml.offline.metrics import Number, bootstrapped, wasserstein
 from trigger_ml.offline.showers import detector, files, shares
 from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import SMALLEST, Showers
@@ -150,6 +150,10 @@ def _measures(
     What stands beside is the same at every precision and is measured once.
     """
     known: dict[str, Mapping[str, Number]] = {}
+    layers = len(numbers.binning.filled)
+
+    def of_layers(found: Single, wanted: Single, seed: int) -> Number:
+        return bootstrapped(wasserstein, (found[:, :layers], wanted[:, :layers]), seed)
 
     def measures(truth: Single, test: Events, second: Events, seed: int) -> Mapping[str, Number]:
         wanted = numbers.showers(test.truth, test.reco)
@@ -157,8 +161,10 @@ def _measures(
         if key not in known:
             true = numbers.showers(second.truth, second.reco)
             floor = separations(true, wanted, numbers.binning, seed) | distances(true, wanted, numbers.binning, seed)
+            floor["wasserstein of layers"] = of_layers(second.truth, test.truth, seed)
             known[key] = _named(floor, "truth") | dict(others(wanted, test.reco, seed))
-        return compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed) | dict(known[key])
+        found = compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed)
+        return found | {"wasserstein of layers": of_layers(truth, test.truth, seed)} | dict(known[key])
 
     return measures
 
