@@ -126,20 +126,21 @@ def read(path: Path) -> Source:
     return Source(parts, view=numbers.view, measures=_measures(numbers, lambda *_: {}), leading=len(binning.filled))
 
 
-KINDS = ("electron", PHOTON)
-"""What can be shot for a file."""
+KINDS = ("electron", PHOTON, "gflash_electron", "gflash_photon")
+"""What can be shot for a file, into the cascade or into GFlash."""
 
 
 def write(path: Path, count: int, seed: int, kind: str) -> None:
     """Showers of one kind in a file, with its binning file beside it.
 
     Raises:
-        ToolMissing: without numba.
+        ToolMissing: without numba, for GFlash without scipy.
     """
     rng = np.random.default_rng(seed)
-    incident = detector.energies(rng, count)
-    showers = detector.simulated(incident, np.full(count, kind == PHOTON), rng)
-    files.write(path, showers, detector.binning(kind))
+    particle = kind.removeprefix("gflash_")
+    generator = detector.simulated if particle == kind else parametrised
+    showers = generator(detector.energies(rng, count), np.full(count, particle == PHOTON), rng)
+    files.write(path, showers, detector.binning(particle))
 
 
 def _measures(
