@@ -114,3 +114,22 @@ def sample(
 
     made.write(source, out, events, seed, kind)
     console().print(f"{events} events of {source} in {out}", highlight=False)
+
+
+@app.command()
+def showers(
+    found: Annotated[Path, typer.Argument(help="HDF5 file of generated showers.", show_default=False)],
+    wanted: Annotated[Path, typer.Argument(help="HDF5 file of simulated ones.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Of resamplings and classifiers.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """The CaloChallenge's numbers of generated against simulated showers.
+
+    A binning file with the suffix .xml beside a file says what its voxels are.
+    """
+    from trigger_ml.offline.showers import files, metrics
+
+    numbers = metrics.compared(*files.both(found, wanted), seed)
+    rows = [{"number": name, "value": n.value, "error": n.error} for name, n in numbers.items()]
+    shown = [{"number": name, "value": f"{n.value:.4g} +- {n.error:.1g}"} for name, n in numbers.items()]
+    give(rows, as_json) if as_json else plain_table(shown)

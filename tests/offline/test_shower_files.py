@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 from trigger_ml import cli
 from trigger_ml.errors import SampleError, SpecError
 from trigger_ml.offline import events
+from trigger_ml.offline.metrics import Number
 from trigger_ml.offline.showers import binning as binnings
-from trigger_ml.offline.showers import detector, files
+from trigger_ml.offline.showers import detector, files, metrics
 from trigger_ml.offline.showers.binning import Binning, Layer
 from trigger_ml.offline.showers.detector import Showers
 from trigger_ml.offline.sources import shower_voxels
@@ -210,3 +213,32 @@ def test_only_sources_that_can_write_do(tmp_path):
         events.write("gaussians", tmp_path / "x.hdf5", 10, 1)
     with pytest.raises(SpecError, match="no source 'showr'"):
         events.module("showr")
+
+
+def test_files_that_are_compared_must_be_of_one_binning(tmp_path):
+    one, other = tmp_path / "x.hdf5", tmp_path / "y.hdf5"
+    files.write(one, _showers(), detector.binning("photon"))
+    files.write(other, _showers(), detector.binning("electron"))
+    with pytest.raises(SampleError, match="binning files that differ"):
+        files.both(one, other)
+    one.with_suffix(".xml").unlink()
+    assert files.both(one, other)[2] == detector.binning("electron")
+
+
+def test_the_numbers_of_two_files_from_the_command_line(tmp_path, capsys, monkeypatch):
+    """Two samples of GFlash are alike, electrons among photons are not; no network is trained here."""
+    pytest.importorskip("scipy", reason="needs the extra report")
+    monkeypatch.setattr(metrics, "told_apart", lambda *_: Number(0.5, 0.01))
+    for name, kind, seed in (("a", "gflash_photon", 1), ("b", "gflash_photon", 2), ("c", "gflash_electron", 3)):
+        events.write("shower_voxels", tmp_path / f"{name}.hdf5", 2000, seed, kind)
+    (tmp_path / "c.xml").write_bytes((tmp_path / "a.xml").read_bytes())
+    found = []
+    for name in ("b", "c"):
+        line = ["offline", "showers", str(tmp_path / f"{name}.hdf5"), str(tmp_path / "a.hdf5"), "--json"]
+        assert cli.main(line) == 0
+        found.append({each["number"]: each["value"] for each in json.loads(capsys.readouterr().out)})
+    assert set(found[0]) >= {"FPD", "KPD", "auc low level", "separation E_tot / E_inc", "separation voxel energies"}
+    assert found[1]["FPD"] > 0.01 > abs(found[0]["FPD"])
+    assert found[1]["separation layer energies"] > 2 * found[0]["separation layer energies"]
+    assert cli.main(["offline", "showers", str(tmp_path / "a.hdf5"), str(tmp_path / "d.hdf5")]) == 3
+    assert "missing" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from trigger_ml.errors import SampleError
 from trigger_ml.offline.showers import binning as binnings
+from trigger_ml.offline.showers import detector
 from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import Showers
 
@@ -50,8 +51,7 @@ def read(path: Path, binning: Binning) -> Showers:
     """
     import h5py
 
-    if not path.is_file():
-        raise SampleError(f"{path} is missing: give an HDF5 file with {ENERGIES} and {VOXELS}")
+    _there(path)
     try:
         with h5py.File(path, "r") as file:
             incident, voxels = (_numbers(file, name, path) for name in (ENERGIES, VOXELS))
@@ -67,6 +67,20 @@ def read(path: Path, binning: Binning) -> Showers:
         raise SampleError(f"{path}: {error}") from None
 
 
+def both(found: Path, wanted: Path) -> tuple[Showers, Showers, Binning]:
+    """Two files of the same binning: that of the binning file beside ``wanted``, or of ``detector.py`` without one.
+
+    Raises:
+        SampleError: one can't be read, or they have other voxels or particles.
+    """
+    _there(found)
+    _there(wanted)
+    binning = binning_of(wanted, detector.binning("electron"))
+    if binning_of(found, binning) != binning:
+        raise SampleError(f"{found} and {wanted} have binning files that differ: give showers of one kind and binning")
+    return read(found, binning), read(wanted, binning), binning
+
+
 def binning_of(path: Path, otherwise: Binning) -> Binning:
     """What the binning file beside ``path`` says, or ``otherwise`` if there is none.
 
@@ -75,6 +89,11 @@ def binning_of(path: Path, otherwise: Binning) -> Binning:
     """
     beside = path.with_suffix(".xml")
     return binnings.read(beside) if beside.exists() else otherwise
+
+
+def _there(path: Path) -> None:
+    if not path.is_file():
+        raise SampleError(f"{path} is missing: give an HDF5 file with {ENERGIES} and {VOXELS}")
 
 
 def _numbers(file: Any, name: str, path: Path) -> NDArray[np.floating]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
-from trigger_ml.offline.metrics import Number
+from trigger_ml.offline.metrics import Number, bootstrapped, wasserstein
 from trigger_ml.offline.showers import detector, files, shares
 from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import SMALLEST, Showers
@@ -126,20 +126,21 @@ def read(path: Path) -> Source:
     return Source(parts, view=numbers.view, measures=_measures(numbers, lambda *_: {}), leading=len(binning.filled))
 
 
-KINDS = ("electron", PHOTON)
-"""What can be shot for a file."""
+KINDS = ("electron", PHOTON, "gflash_electron", "gflash_photon")
+"""What can be shot for a file, into the cascade or into GFlash."""
 
 
 def write(path: Path, count: int, seed: int, kind: str) -> None:
     """Showers of one kind in a file, with its binning file beside it.
 
     Raises:
-        ToolMissing: without numba.
+        ToolMissing: without numba, for GFlash without scipy.
     """
     rng = np.random.default_rng(seed)
-    incident = detector.energies(rng, count)
-    showers = detector.simulated(incident, np.full(count, kind == PHOTON), rng)
-    files.write(path, showers, detector.binning(kind))
+    particle = kind.removeprefix("gflash_")
+    generator = detector.simulated if particle == kind else parametrised
+    showers = generator(detector.energies(rng, count), np.full(count, particle == PHOTON), rng)
+    files.write(path, showers, detector.binning(particle))
 
 
 def _measures(
@@ -150,6 +151,10 @@ def _measures(
     What stands beside is the same at every precision and is measured once.
     """
     known: dict[str, Mapping[str, Number]] = {}
+    layers = len(numbers.binning.filled)
+
+    def of_layers(found: Single, wanted: Single, seed: int) -> Number:
+        return bootstrapped(wasserstein, (found[:, :layers], wanted[:, :layers]), seed)
 
     def measures(truth: Single, test: Events, second: Events, seed: int) -> Mapping[str, Number]:
         wanted = numbers.showers(test.truth, test.reco)
@@ -157,8 +162,10 @@ def _measures(
         if key not in known:
             true = numbers.showers(second.truth, second.reco)
             floor = separations(true, wanted, numbers.binning, seed) | distances(true, wanted, numbers.binning, seed)
+            floor["wasserstein of layers"] = of_layers(second.truth, test.truth, seed)
             known[key] = _named(floor, "truth") | dict(others(wanted, test.reco, seed))
-        return compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed) | dict(known[key])
+        found = compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed)
+        return found | {"wasserstein of layers": of_layers(truth, test.truth, seed)} | dict(known[key])
 
     return measures
 
