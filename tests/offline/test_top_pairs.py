@@ -142,3 +142,11 @@ def test_the_source_gives_the_same_events_for_a_seed_and_measures_truth_as_truth
     assert numbers[name].value < 0.08 < shifted[name].value
     assert numbers[name].value == numbers[name.replace("wasserstein", "wasserstein of truth")].value
     assert numbers["off the circle"].value < 1e-5 < shifted["off the circle"].value
+
+
+def test_a_momentum_beyond_the_beam_is_shown_at_its_energy(made):
+    truth = top_pairs.features(made)[:10].copy()
+    truth[:, 0], truth[:, 11] = 50, 99
+    shown = top_pairs.observables(truth)
+    assert np.allclose(shown["pT of the top to quarks / GeV"], top_pairs.MOST_GEV)
+    assert all(np.isfinite(values).all() for values in shown.values())

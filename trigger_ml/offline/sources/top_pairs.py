@@ -29,6 +29,9 @@ OBJECTS = ("top to quarks", "W to quarks", "top to lepton", "W to lepton")
 EACH = 5
 """Numbers of an object."""
 
+MOST_GEV, MOST_RAPIDITY = 6800.0, 10.0
+"""What a generated momentum is cut to where it is shown: a beam's energy, and beyond every detector."""
+
 
 def source() -> Source:
     """Pairs as simulation and as data."""
@@ -70,7 +73,8 @@ def features(p: partons.Pairs) -> Floats:
 def momenta(truth: Floats) -> Floats:
     """px, py, pz, E in GeV of each object, ``(events, 4, 4)``, of :func:`features`; the x axis is the lepton's."""
     log, rapidity, sine, cosine, mass = np.moveaxis(truth.reshape(len(truth), len(OBJECTS), EACH), -1, 0)
-    pt, turned = np.exp(log), np.arctan2(sine, cosine)
+    rapidity = np.clip(rapidity, -MOST_RAPIDITY, MOST_RAPIDITY)
+    pt, turned = _gev(log), np.arctan2(sine, cosine)
     across = np.hypot(pt, mass)
     parts = (pt * np.cos(turned), pt * np.sin(turned), across * np.sinh(rapidity), across * np.cosh(rapidity))
     return np.stack(parts, -1)
@@ -80,7 +84,7 @@ def observables(truth: Floats) -> dict[str, Floats]:
     """What plots show, of :func:`features`: masses and momenta in GeV, angles in radians, ``(events,)`` each."""
     each = truth.reshape(len(truth), len(OBJECTS), EACH)
     found = {f"mass of the {name} / GeV": each[:, i, 4] for i, name in enumerate(OBJECTS)}
-    found |= {f"pT of the {OBJECTS[i]} / GeV": np.exp(each[:, i, 0]) for i in (0, 2)}
+    found |= {f"pT of the {OBJECTS[i]} / GeV": _gev(each[:, i, 0]) for i in (0, 2)}
     found |= {f"rapidity of the {OBJECTS[i]}": each[:, i, 1] for i in (0, 2)}
     tops = momenta(truth)[:, ::2]
     between = azimuth(tops[:, 0]) - azimuth(tops[:, 1])
@@ -90,6 +94,10 @@ def observables(truth: Floats) -> dict[str, Floats]:
         "pT of the pair / GeV": np.hypot(both[:, 0], both[:, 1]),
         "angle between the tops": np.abs((between + np.pi) % (2 * np.pi) - np.pi),
     }
+
+
+def _gev(log: Floats) -> Floats:
+    return np.exp(np.minimum(log, np.log(MOST_GEV)))
 
 
 def off_circle(truth: Floats) -> Floats:
