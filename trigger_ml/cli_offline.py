@@ -43,7 +43,7 @@ def table(models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODEL
 
 @app.command()
 def compare(
-    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un*",
+    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un0[1-6]*",
     models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
     as_json: AsJson = False,
 ) -> None:
