@@ -73,7 +73,7 @@ def _results(models: Path, rows: str) -> list[RowResult]:
 
 @app.command()
 def compare(
-    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un*",
+    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un0[1-6]*",
     models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
     as_json: AsJson = False,
 ) -> None:
