@@ -42,6 +42,7 @@ fuzz: setup
 	$(BIN)/python -m trigger_ml.fuzz --engine cpp --count $(COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine cmssw --count $(COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine hls4ml --count $(COUNT)
+	$(BIN)/python -m trigger_ml.fuzz --engine hls4ml --io-type io_stream --count $(COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine verilog --count $(RTL_COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine vhdl --count $(RTL_COUNT)
 

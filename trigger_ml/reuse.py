@@ -100,7 +100,7 @@ def _point(ws: Workspace, graph: Graph, factor: int) -> dict[str, Any]:
         "io_type": target.io_type,
         "events": row["events"],
         "mismatches": row["mismatches"],
-        "quantities": as_json([*sharing.estimate(graph, target), *csynth.read(project)]),
+        "quantities": as_json([*sharing.quantities(graph, target), *csynth.read(project)]),
     }
 
 

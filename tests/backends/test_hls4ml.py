@@ -16,7 +16,7 @@ from trigger_ml.backends.hls import testbench
 from trigger_ml.errors import ArtifactError, SpecError, Unsupported
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.fuzz import differing, random_events, random_graph
-from trigger_ml.ir import ops
+from trigger_ml.ir import io, ops
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
@@ -212,6 +212,13 @@ def test_streams_carry_an_image_network_without_a_differing_event(target: Target
     for call in ("nnet::conv_2d_cl<", "nnet::pooling2d_cl<", "nnet::dense<", "#pragma HLS DATAFLOW", "axis port="):
         assert call in top, call
     assert "54 words of 1 " in (tmp_path / "project" / "README.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["top_cnn", "l1_conv_vae", "calo_student"])
+def test_streams_carry_the_shipped_convolutions(model: str, tmp_path: Path) -> None:
+    graph = io.load(Path(__file__).parents[2] / "models" / model)
+    assert mismatches(graph, tmp_path / "project", STREAM, 2000) == {}
 
 
 def test_a_stream_read_too_often_is_refused_and_so_are_streams_of_adder_graphs(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from trigger_ml.spec import Target
 
 
 def estimated(graph: Graph, reuse: int, io_type: str = "io_parallel") -> dict[str, int]:
-    return {q.name: q.value for q in sharing.estimate(graph, Target(reuse_factor=reuse, io_type=io_type))}
+    return {q.name: q.value for q in sharing.quantities(graph, Target(reuse_factor=reuse, io_type=io_type))}
 
 
 @given(st.integers(0, 10_000), st.integers(1, 64))

@@ -56,7 +56,7 @@ class ReuseScan:
     points: tuple[Shared, ...]
 
 
-def estimate(graph: Graph, target: Target) -> tuple[Quantity, ...]:
+def quantities(graph: Graph, target: Target) -> tuple[Quantity, ...]:
     """Multipliers, initiation interval, and for io_parallel the cycles that products take, layer behind layer.
 
     Multipliers are each layer's multiplications (exact, :mod:`opcount`) over the reuse factor, rounded up; products of
