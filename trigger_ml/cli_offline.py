@@ -42,9 +42,10 @@ def table(
     doc: Annotated[
         Path | None, typer.Option(help="Write table and pictures into this page of docs/.", show_default=False)
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every number, not just the one that sums a row up.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What each precision costs, of all rows that were run."""
+    """What each precision costs, of all rows that were run. JSON and page hold every number."""
     from trigger_ml.offline import table as offline
 
     found = offline.table(models, rows)
@@ -54,7 +55,7 @@ def table(
         from trigger_ml.report import offline_doc
 
         offline_doc.write(_results(models, rows), doc, doc.parent / "images")
-    give(found, as_json) if as_json or not found else plain_table(offline.beside(found))
+    give(found, as_json) if as_json or not found else plain_table(offline.beside(found, every))
 
 
 def _write_page(models: Path, rows: str, page: Path) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trigger_ml.offline import table
+
 FLOAT = "none"
 SIMULATOR = "truth simulator"
-
-HEADLINES = ("auc", "triangular", "wasserstein")
-"""Numbers of which the first that a row has sums it up."""
 
 Content = Mapping[str, Any]
 
@@ -39,8 +38,7 @@ def label(precision: str) -> str:
 
 def headline(row: RowResult) -> str | None:
     """The name of the number that sums a row up."""
-    names = next(iter(row.results.values()))["metrics"]
-    return next((name for name in HEADLINES if name in names), None)
+    return table.headline(next(iter(row.results.values()))["metrics"])
 
 
 def number(n: Mapping[str, Any] | None) -> str:
