@@ -132,6 +132,20 @@ def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "all.json").read_bytes() == kept
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
+@pytest.mark.parametrize("kind", ["deep_sets", "transformer", "unet"])
+@pytest.mark.parametrize("objective", ["classifier", "flow_matching", "score_vp"])
+def test_a_row_of_every_kind_of_network(kind, objective, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PRECISIONS", ("all",))
+    monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
+    monkeypatch.setattr("trigger_ml.offline.tasks.generated.RANKED", 200)
+    monkeypatch.setattr(training, "prove", lambda *_: None)
+    (tmp_path / "spec.toml").write_text(SPEC.format(objective).replace("[network]", f'[network]\nkind = "{kind}"'))
+    content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
+    assert content["differing"] == []
+
+
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
 def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "prove", lambda *_: None)
