@@ -195,15 +195,17 @@ def test_a_written_sample_is_a_source(tmp_path, capsys):
     """From the command line to a file to events; the seed alone decides."""
     pytest.importorskip("numba", reason="needs the extra offline")
     path, other = tmp_path / "x.hdf5", tmp_path / "y.hdf5"
-    line = ["offline", "sample", "shower_voxels", "--events", "200", "--seed", "3", "--kind", "photon", "--out"]
+    line = ["offline", "sample", "shower_voxels", "--events", "800", "--seed", "3", "--kind", "photon", "--out"]
     assert cli.main([*line, str(path)]) == 0
     assert cli.main([*line, str(other)]) == 0
     assert path.read_bytes() == other.read_bytes()
-    parts = shower_voxels.read(path).parts(100, 1)
-    assert parts.test.truth.shape == (100, 78)
+    parts = shower_voxels.read(path).parts(400, 1)
+    assert parts.test.truth.shape == (400, 78)
     assert np.all(parts.test.reco[:, 1] == 1)
-    with pytest.raises(SpecError, match="training and test need 202"):
-        shower_voxels.read(path).parts(101, 1)
+    with pytest.raises(SpecError, match="training and test need 802"):
+        shower_voxels.read(path).parts(401, 1)
+    with pytest.raises(SpecError, match="give 400 or more"):
+        shower_voxels.read(path).parts(399, 1)
     assert cli.main([*line[:-1], "--out", str(path), "--kind", "pion"]) == 3
     assert "no kind 'pion'" in capsys.readouterr().err
 
