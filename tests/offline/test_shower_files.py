@@ -195,15 +195,17 @@ def test_a_written_sample_is_a_source(tmp_path, capsys):
     """From the command line to a file to events; the seed alone decides."""
     pytest.importorskip("numba", reason="needs the extra offline")
     path, other = tmp_path / "x.hdf5", tmp_path / "y.hdf5"
-    line = ["offline", "sample", "shower_voxels", "--events", "200", "--seed", "3", "--kind", "photon", "--out"]
+    line = ["offline", "sample", "shower_voxels", "--events", "800", "--seed", "3", "--kind", "photon", "--out"]
     assert cli.main([*line, str(path)]) == 0
     assert cli.main([*line, str(other)]) == 0
     assert path.read_bytes() == other.read_bytes()
-    parts = shower_voxels.read(path).parts(100, 1)
-    assert parts.test.truth.shape == (100, 78)
+    parts = shower_voxels.read(path).parts(400, 1)
+    assert parts.test.truth.shape == (400, 78)
     assert np.all(parts.test.reco[:, 1] == 1)
-    with pytest.raises(SpecError, match="training and test need 202"):
-        shower_voxels.read(path).parts(101, 1)
+    with pytest.raises(SpecError, match="training and test need 802"):
+        shower_voxels.read(path).parts(401, 1)
+    with pytest.raises(SpecError, match="give 400 or more"):
+        shower_voxels.read(path).parts(399, 1)
     assert cli.main([*line[:-1], "--out", str(path), "--kind", "pion"]) == 3
     assert "no kind 'pion'" in capsys.readouterr().err
 
@@ -242,3 +244,24 @@ def test_the_numbers_of_two_files_from_the_command_line(tmp_path, capsys, monkey
     assert found[1]["separation layer energies"] > 2 * found[0]["separation layer energies"]
     assert cli.main(["offline", "showers", str(tmp_path / "a.hdf5"), str(tmp_path / "d.hdf5")]) == 3
     assert "missing" in capsys.readouterr().err
+
+
+def test_a_file_of_another_binning_is_a_source_with_all_numbers(tmp_path, monkeypatch):
+    """368 voxels of the challenge's photons, some layers without angles, energies far below ours."""
+    pytest.importorskip("scipy", reason="needs the extra report")
+    monkeypatch.setattr(metrics, "told_apart", lambda *_: Number(0.5, 0.01))
+    path, rng = tmp_path / "x.hdf5", np.random.default_rng(4)
+    path.with_suffix(".xml").write_text(PUBLIC)
+    voxels = rng.gamma(0.2, 1.0, (900, 368)) * rng.uniform(0.1, 3, (900, 1))
+    voxels[voxels < 0.02] = 0
+    files.write(path, Showers(1.2 * voxels.sum(1) + 1, voxels), binnings.read(path.with_suffix(".xml")))
+    source = shower_voxels.read(path)
+    p = source.parts(450, 1)
+    assert p.test.truth.shape == (450, 5 + 368)
+    assert source.leading == 5
+    shown = source.view(p.test.truth, p.test.reco)
+    assert all(np.isfinite(values).all() for values in shown.values())
+    assert np.median(shown["sparsity"]) == pytest.approx((voxels == 0).mean(), abs=0.03)
+    found = source.measures(p.simulation.truth, p.test, p.simulation, 1)
+    assert abs(found["FPD of truth"].value) < 5 * found["FPD of truth"].error
+    assert not [name for name in found if "GFlash" in name]
