@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.ir.bounds import FLOAT32_EXACT
-from trigger_ml.offline import layers
+from trigger_ml.offline import layers, spline
 from trigger_ml.offline.layers import NORM_EPSILON, SMALLEST, TOP, Linear, Mode, Network, Node, Weights
 from trigger_ml.offline.quantize import INT8_TOP, LEAST_SCALE, quantized
 
@@ -154,6 +154,8 @@ def _other(node: Node, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
         case layers.Pool():
             count = ops.maximum(ops.sum(inputs[1], axis=-2), 1.0)
             return ops.sum(x * inputs[1], axis=-2) / count
+        case layers.Spline(bins=bins, bound=bound):
+            return spline.moved(x, inputs[1], bins, bound)[0]
         case _:
             return _attention(node, inputs)
 

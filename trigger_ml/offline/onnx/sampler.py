@@ -30,11 +30,9 @@ def sampler(
         GraphError: the network has no such ports, its output is no slope, or the ends don't fit.
     """
     network.check(weights)
-    shapes = network.shapes
-    if "x" not in shapes or shapes.get("time") != (1,) or shapes[network.output] != shapes["x"]:
-        raise GraphError("a sampler needs a network with ports x and time, and an output of the shape of x")
+    check_step(network)
     w, solver = Writer(lowering), SOLVERS[method]
-    state: list[int | str | None] = ["batch", *shapes["x"]]
+    state: list[int | str | None] = ["batch", *network.shapes["x"]]
     noise = w.port("noise", state)
     ends = ends or Ends()
     inputs, made = ends.shapes(network)
@@ -71,3 +69,14 @@ def sampler(
     found = artifact.digest_json([digest(network, weights), method, steps, *kind, *ends.digests()])
     output = w.named(ends.decoded(w, end), "output", ["batch", *made])
     return Model(w.model([noise, *others.values()], output, {DIGEST: found}), found, w.kernel_bytes)
+
+
+def check_step(network: Network) -> None:
+    """Refuse a network that gives no slope.
+
+    Raises:
+        GraphError: it has no ports x and time, or its output has another shape than x.
+    """
+    shapes = network.shapes
+    if "x" not in shapes or shapes.get("time") != (1,) or shapes[network.output] != shapes["x"]:
+        raise GraphError("a sampler needs a network with ports x and time, and an output of the shape of x")

@@ -21,7 +21,7 @@ from trigger_ml.offline.onnx.ends import Ends
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
 from trigger_ml.offline.paths import Path
-from trigger_ml.offline.solvers import SOLVERS
+from trigger_ml.offline.solvers import SOLVERS, chosen
 from trigger_ml.offline.sources.source import Events, Parts, Source
 from trigger_ml.offline.spec import Row
 from trigger_ml.offline.tasks import measured
@@ -145,7 +145,7 @@ def _measured(place: Place, source: Source, p: Parts, learned: Learned) -> Measu
     bad = whole.differing(feed(some))
     for name, net in steps.items():
         bad += tuple(f"{name}: {each}" for each in net.differing(_normal(parts[name], rng)))
-    evaluations = row.sampler.steps * len(SOLVERS[row.sampler.method].at)
+    evaluations = row.sampler.steps * len(SOLVERS[chosen(row.sampler.method)].at)
     operations = {k: measured.bit_operations(n, evaluations if k == "denoiser" else 1) for k, n in parts.items()}
     return Measured(
         judged.metrics,
@@ -163,7 +163,7 @@ def _deployed(place: Place, learned: Learned) -> tuple[Mapping[str, Deployed], D
     s, parts, weights = place.row.sampler, learned.parts, learned.weights
     ends = Ends(parts.get("given"), parts["decoder"], weights)
     made = {
-        k: sampler(parts["denoiser"], weights, k, s.method, s.steps, learned.path, ends) for k in lowerings()
+        k: sampler(parts["denoiser"], weights, k, chosen(s.method), s.steps, learned.path, ends) for k in lowerings()
     }  # fmt: skip
     steps = {
         name: deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, f"{place.name}_{name}")
