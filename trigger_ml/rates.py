@@ -132,7 +132,7 @@ def rates(where: Path, console: Console, out: Path, asked: Asked) -> Mapping[str
             "rates": artifact.digest_json(list(asked.rates_khz)),
             "spec": ws.spec.digest("seed", "sample", "model", "physics"),
             "sample": ws.events_digest,
-            "program": code("physics", "emulate", "families", "rates.py", "ir", "fixed.py"),
+            "program": code("physics", "emulate", "families", "frontends", "rates.py", "ir", "fixed.py"),
         }
         ws.step("rates", inputs, [FILE], lambda: _work(ws, graph, menu, files, digests, asked), spinner=False)
         made = artifact.read_json(ws.folder / FILE)

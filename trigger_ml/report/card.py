@@ -19,6 +19,8 @@ COUNTED = (
 )  # fmt: skip
 
 SIDES = ("quantized", "float")
+LOWEST = 2
+"""Target rates, from the lowest, at which a card compares a student with its teacher."""
 
 Report = Mapping[str, Any]
 
@@ -101,35 +103,39 @@ def _rates(table: Mapping[str, Any]) -> list[str]:
         cells = [labels.point(at["name"]), str(at["threshold"]), f"{at['events']:,}", _error(at["rate_khz"])]
         cells += [_error(p["tpr"][s], 100) for s in signals]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += _taught(table["taught"], signals, file["events"]) if table.get("taught") else []
+    lines += _taught(table, signals) if table.get("taught") else []
     return lines + (_pair(table["pair"]) if table.get("pair") else [])
 
 
-def _taught(found: Mapping[str, Any], signals: Sequence[str], events: int) -> list[str]:
-    """The score beside that of the teacher it has learned: areas, and efficiencies at the lowest rate."""
-    point = next(iter(found["tpr"]["teacher"]))
+def _taught(table: Mapping[str, Any], signals: Sequence[str]) -> list[str]:
+    """The score beside that of the teacher it has learned: areas, and efficiencies at the lowest target rates."""
+    found = table["taught"]
+    points = [p["point"]["name"] for p in table["points"] if p["point"]["name"] in found["tpr"]["teacher"]]
     lines = [
         "",
-        f"Teacher and students on the same {events:,} events, each at its own threshold; differences are paired.",
+        f"Teacher and students on the same {table['file']['events']:,} events, each at its own threshold; "
+        "differences are paired.",
         "",
         f"| | {' | '.join(labels.process(s) for s in signals)} |",
         "|---" * (len(signals) + 1) + "|",
+        *_beside("AUC", 1, found["auc"], found["auc_shift"], signals),
     ]
-    for label, scale, values, shifts in (
-        ("AUC", 1, found["auc"], found["auc_shift"]),
-        (
-            f"efficiency at {labels.point(point)}, %",
-            100,
-            {who: by_point[point] for who, by_point in found["tpr"].items()},
-            {who: by_point[point] for who, by_point in found["tpr_shift"].items()},
-        ),
-    ):
-        for who in ("teacher", "float", "quantized"):
-            cells = [_error(values[who][s], scale) for s in signals]
-            lines.append(f"| {label}, {labels.taught(who)} | {' | '.join(cells)} |")
-        for who in ("float", "quantized"):
-            cells = [_error(shifts[who][s], scale, True) for s in signals]
-            lines.append(f"| {label}, {labels.taught(who)} − teacher | {' | '.join(cells)} |")
+    for point in points[:LOWEST]:
+        tpr, shift = ({who: at[point] for who, at in found[key].items()} for key in ("tpr", "tpr_shift"))
+        lines += _beside(f"efficiency at {labels.point(point)}, %", 100, tpr, shift, signals)
+    return lines
+
+
+def _beside(
+    label: str, scale: float, values: Mapping[str, Any], shifts: Mapping[str, Any], signals: Sequence[str]
+) -> list[str]:
+    lines = []
+    for who in labels.TAUGHT:
+        cells = [_error(values[who][s], scale) for s in signals]
+        lines.append(f"| {label}, {labels.taught(who)} | {' | '.join(cells)} |")
+    for who in labels.TAUGHT[1:]:
+        cells = [_error(shifts[who][s], scale, True) for s in signals]
+        lines.append(f"| {label}, {labels.taught(who)} − teacher | {' | '.join(cells)} |")
     return lines
 
 

@@ -35,6 +35,10 @@ QUANTITIES = {
 }
 
 
+TAUGHT = ("teacher", "float", "quantized")
+"""A distilled score's teacher and its students, in the order in which they learned."""
+
+
 def process(name: str) -> str:
     """A process for people; its own name where there is none."""
     return PROCESSES.get(name, name.replace("_", " "))

@@ -71,6 +71,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "figures": () if data.physics is None else figures(data.physics),
         "simulation": FAST_SIMULATION,
         "rates": data.rates,
+        "taught_scores": labels.TAUGHT,
         "scan": data.scan,
         "methods": METHODS,
         "scan_figures": () if data.scan is None else scan_figures(data.scan, _sample(data)),
