@@ -44,6 +44,16 @@ def test_numbers_costs_and_figures():
     assert "&lt;b&gt;" in page
 
 
+def test_numbers_of_other_things_stand_at_the_end_of_their_line():
+    results = {"none": _result(0.01), "all": _result(0.02)}
+    for content in results.values():
+        content["metrics"] |= {"wasserstein of truth": {**content["metrics"]["wasserstein"], "value": 0.005}}
+    text = re.sub(r"\s+", " ", _page(**results))
+    assert "<th>float</th><th>all</th><th>other truth</th>" in text
+    assert "0.0200 ± 0.0012 (0.0020)</td><td>0.0050 ± 0.0012 (0.0020)</td></tr>" in text
+    assert "<td>wasserstein of truth</td>" not in text
+
+
 def test_what_differs_is_named_first():
     page = _page(none=_result(0.01), all=_result(0.02, differing=("int8",)))
     assert "DIFFERENT" in page

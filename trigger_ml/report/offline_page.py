@@ -25,6 +25,9 @@ SMALLEST = "all"
 SHOWN = 6
 """Histograms of a row."""
 
+REFERENCES = {" of truth": "other truth", " in truth": "truth", " of prior": "prior", " of GFlash": "GFlash"}
+"""What stands in a number's name -> what else than the model it is of."""
+
 SCATTER = "In brackets: standard deviation of {} trainings from seeds of their own. "
 NOTE = (
     "Errors: one standard deviation of the test sample. {}Bytes are those of linear weights. Bit operations: products "
@@ -55,7 +58,7 @@ def render(rows: Sequence[RowResult]) -> str:
 
 
 def _row(row: RowResult) -> dict[str, Any]:
-    first = next(iter(row.results.values()))
+    first, references = next(iter(row.results.values())), _references(row)
     trainings = max(len(n["values"]) for n in first["metrics"].values())
     return {
         "name": row.name,
@@ -63,22 +66,41 @@ def _row(row: RowResult) -> dict[str, Any]:
         "what": row.what,
         "command": first["command"],
         "date": ", ".join(sorted({c["date"] for c in row.results.values()})),
-        "precisions": [label(p) for p in row.results],
-        "lines": [*_metrics(row), *_costs(row)],
+        "precisions": [*map(label, row.results), *(REFERENCES[marker] for marker in references)],
+        "lines": [*_metrics(row, references), *_costs(row, len(references))],
         "note": NOTE.format(SCATTER.format(trainings) if trainings > 1 else ""),
         "figures": figures(row),
     }
 
 
-def _metrics(row: RowResult) -> list[dict[str, Any]]:
-    names = list(dict.fromkeys(name for c in row.results.values() for name in c["metrics"]))
+def _metrics(row: RowResult, references: Sequence[str]) -> list[dict[str, Any]]:
+    """A line for each number; what it is for something else than the model stands at its end, once."""
+    every = row.results.values()
+    names = list(dict.fromkeys(name for c in every for name in c["metrics"]))
+    ends = {marker: {name.replace(marker, ""): name for name in names if marker in name} for marker in REFERENCES}
+    beside = {name for found in ends.values() for base, name in found.items() if base in names}
+    first = next(iter(every))["metrics"]
     return [
-        {"kind": "", "name": name, "cells": [number(c["metrics"].get(name)) for c in row.results.values()]}
+        {
+            "kind": "",
+            "name": name,
+            "cells": [
+                *(number(c["metrics"].get(name)) for c in every),
+                *(number(first.get(ends[marker].get(name, ""))) for marker in references),
+            ],
+        }
         for name in names
+        if name not in beside
     ]
 
 
-def _costs(row: RowResult) -> list[dict[str, Any]]:
+def _references(row: RowResult) -> list[str]:
+    """The other things that some number of the row is known for."""
+    names = {name for c in row.results.values() for name in c["metrics"]}
+    return [m for m in REFERENCES if any(m in name and name.replace(m, "") in names for name in names)]
+
+
+def _costs(row: RowResult, empty: int) -> list[dict[str, Any]]:
     every = row.results.values()
     lines = [
         ("weights, bytes", [labels.number(kernel_bytes(c)) for c in every]),
@@ -88,7 +110,7 @@ def _costs(row: RowResult) -> list[dict[str, Any]]:
     ]
     if any(SIMULATOR in c["micros"] for c in every):
         lines.append(("truth simulator's time over it", [speed(c) for c in every]))
-    return [{"kind": "soft", "name": name, "cells": cells} for name, cells in lines]
+    return [{"kind": "soft", "name": name, "cells": [*cells, *[""] * empty]} for name, cells in lines]
 
 
 def summary(rows: Sequence[RowResult]) -> tuple[Figure, ...]:
