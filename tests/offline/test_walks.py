@@ -132,6 +132,12 @@ def test_what_cannot_be_followed(objective, method, sentence):
         generator(parse(SPEC.format(objective, method)), 3, 3, "none")
 
 
+def test_couplings_have_networks_of_their_own():
+    row = parse(SPEC.format("spline_flow", "euler").replace("[objective]", '[network]\nkind = "unet"\n[objective]'))
+    with pytest.raises(SpecError, match="spline_flow has networks of its own"):
+        generator(row, 3, 3, "none")
+
+
 @pytest.mark.parametrize("objective", ["bridge", "direct_diffusion"])
 def test_whether_it_is_told_the_measurement(objective):
     row = parse(SPEC.format(objective, "euler"))

@@ -119,6 +119,8 @@ def generator(row: Row, size: int, given: int, precision: Precision, grid: Shape
     n, objective, told = row.network, row.objective.name, given > 0
     way = None if objective in COUPLINGS else _walk(row)
     if objective in COUPLINGS:
+        if n.kind != "residual":
+            raise SpecError(f"[network] kind is {n.kind}: {objective} has networks of its own, take the key out")
         move = SplineMove(row.objective.bins) if objective == "spline_flow" else AffineMove()
         flow = coupling_flow(size, n.hidden, 2 * n.blocks, precision, n.low, given, move)
         return Generator(flow.network, lambda net: objectives.likelihood(net, flow, told), one_pass=True, told=told)
