@@ -33,12 +33,58 @@ def run(
 
 
 @app.command()
-def table(models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS, as_json: AsJson = False) -> None:
+def table(
+    models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
+    rows: Annotated[str, typer.Option(help="Only rows of such names, e.g. 'un*'.")] = "*",
+    page: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
     """What each precision costs, of all rows that were run."""
-    from trigger_ml.offline import table as rows
+    from trigger_ml.offline import table as offline
 
-    found = rows.table(models)
-    give(found, as_json) if as_json or not found else plain_table(rows.beside(found))
+    found = offline.table(models, rows)
+    if page is not None:
+        _write_page(models, rows, page)
+    give(found, as_json) if as_json or not found else plain_table(offline.beside(found))
+
+
+def _write_page(models: Path, rows: str, page: Path) -> None:
+    from trigger_ml.artifact import atomic_write
+    from trigger_ml.offline import table as offline
+    from trigger_ml.report.offline_page import RowResult, render
+
+    results = [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
+    atomic_write(page, render(results).encode())
+
+
+@app.command()
+def compare(
+    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un*",
+    models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
+    as_json: AsJson = False,
+) -> None:
+    """What several methods share, number by number: one line for each method, its precisions side by side."""
+    from trigger_ml.offline import comparison, table
+
+    found = comparison.compared(table.table(models), rows)
+    give(found, as_json) if as_json else plain_table(found)
+
+
+@app.command()
+def pairs(
+    folder: Annotated[Path, typer.Argument(help="Where data.npz and simulation.npz go.", show_default=False)],
+    collisions: Annotated[int, typer.Option(help="To generate for each of the two, in steps of 2000.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Of generator and detector.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Make Z+jet pairs for unfolding, in the layout of OmniFold's sample.
+
+    Stopped, it goes on where it was.
+    """
+    from trigger_ml.samples.jet_pairs_maker import Settings, make
+
+    made = make(Settings(collisions, seed), folder, console())
+    give({prior: str(path) for prior, path in made.items()}, as_json)
 
 
 @app.command()

@@ -9,10 +9,12 @@ from tests.offline.inputs import weights_of
 from trigger_ml.errors import GraphError
 from trigger_ml.offline.coupling import coupling_flow, to_noise
 from trigger_ml.offline.framework import Trained
+from trigger_ml.offline.moves import AffineMove, SplineMove
 
 pytestmark = pytest.mark.needs_train
 
 SIZES = [(2, 0), (3, 2), (6, 1)]
+MOVES = [AffineMove(), SplineMove(6)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -22,8 +24,8 @@ def _framework():
     session.start()
 
 
-def _made(size, condition, precision="none"):
-    flow = coupling_flow(size, 16, 4, precision, condition=condition)
+def _made(size, condition, precision="none", move=None):
+    flow = coupling_flow(size, 16, 4, precision, condition=condition, move=move)
     rng = np.random.default_rng(1)
     x, c = (rng.normal(size=(20, n)).astype(np.float32) for n in (size, condition))
     feed = {"x": x} | ({"condition": c} if condition else {})
@@ -32,8 +34,9 @@ def _made(size, condition, precision="none"):
 
 @pytest.mark.parametrize(("size", "condition"), SIZES)
 @pytest.mark.parametrize("precision", ["none", "all"])
-def test_there_and_back(size, condition, precision):
-    flow, net, feed = _made(size, condition, precision)
+@pytest.mark.parametrize("move", MOVES)
+def test_there_and_back(size, condition, precision, move):
+    flow, net, feed = _made(size, condition, precision, move)
     y = net(feed)
     z, _ = to_noise(net, flow, y, feed.get("condition"))
     # a last bit of the kept half may move one of the 127 steps of a low-bit layer
@@ -43,10 +46,11 @@ def test_there_and_back(size, condition, precision):
 
 
 @pytest.mark.parametrize(("size", "condition"), SIZES)
-def test_the_determinant_is_that_of_the_jacobian(size, condition):
+@pytest.mark.parametrize("move", MOVES)
+def test_the_determinant_is_that_of_the_jacobian(size, condition, move):
     import tensorflow as tf
 
-    flow, net, feed = _made(size, condition)
+    flow, net, feed = _made(size, condition, move=move)
     y = tf.constant(feed["x"])
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(y)
@@ -57,8 +61,9 @@ def test_the_determinant_is_that_of_the_jacobian(size, condition):
     assert np.allclose(log, want, atol=1e-4)
 
 
-def test_the_density_has_area_one():
-    flow, net, _ = _made(2, 0)
+@pytest.mark.parametrize("move", MOVES)
+def test_the_density_has_area_one(move):
+    flow, net, _ = _made(2, 0, move=move)
     side = np.linspace(-14, 14, 561)
     grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2).astype(np.float32)
     z, log = to_noise(net, flow, grid)

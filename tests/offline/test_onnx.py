@@ -85,7 +85,7 @@ def test_a_wide_layer_is_summed_where_it_is_exact(mode):
 
 
 @pytest.mark.parametrize("precision", networks.PRECISIONS)
-@pytest.mark.parametrize("kind", ["residual_mlp", "deep_sets", "transformer"])
+@pytest.mark.parametrize("kind", ["residual_mlp", "deep_sets", "transformer", "particle_transformer"])
 def test_mixed_networks_agree_between_lowerings_and_nearly_with_the_framework(kind, precision):
     from trigger_ml.offline.framework import deployed
 
@@ -95,6 +95,8 @@ def test_mixed_networks_agree_between_lowerings_and_nearly_with_the_framework(ki
         network = networks.residual_mlp(6, 4, 32, 3, precision, condition=2, timed=True)
     elif kind == "deep_sets":
         network = networks.deep_sets(5, 6, 2, 32, precision)
+    elif kind == "particle_transformer":
+        network = networks.particle_transformer(5, 6, 1, 16, 2, 4, precision)
     else:
         network = networks.transformer(5, 6, 3, 16, 2, 4, 2, precision)
         feed["condition"] = rng.normal(size=(n, 1, 2))

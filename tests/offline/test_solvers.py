@@ -7,13 +7,13 @@ import pytest
 
 from tests.offline.inputs import weights_of
 from trigger_ml import tools
-from trigger_ml.errors import GraphError
+from trigger_ml.errors import GraphError, SpecError
 from trigger_ml.offline import networks
 from trigger_ml.offline.onnx import model as made
 from trigger_ml.offline.onnx.sampler import sampler
 from trigger_ml.offline.onnx.writer import LOWERINGS
 from trigger_ml.offline.paths import EARLIEST, PATHS
-from trigger_ml.offline.solvers import SOLVERS, solve
+from trigger_ml.offline.solvers import SOLVERS, chosen, solve
 
 
 @pytest.mark.parametrize("method", SOLVERS)
@@ -92,3 +92,9 @@ def test_only_a_slope_can_be_sampled():
     network = networks.residual_mlp(3, 2, 16, 1, timed=True)
     with pytest.raises(GraphError, match="an output of the shape of x"):
         sampler(network, weights_of(network), "float", "euler", 2)
+
+
+def test_random_samplers_are_no_runge_kutta_methods():
+    assert chosen("rk4") == "rk4"
+    with pytest.raises(SpecError, match="euler_maruyama is for scores and bridges alone: choose euler, midpoint"):
+        chosen("euler_maruyama")

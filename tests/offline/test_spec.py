@@ -28,7 +28,7 @@ def test_defaults_do_not_change_the_digest():
     [
         ('title = "b"\n', "", "title is missing"),
         ("[objective]\n", "[objektive]\n", 'did you mean "objective"'),
-        ('name = "classifier"', 'name = "magic"', "must be one of classifier, tagger"),
+        ('name = "classifier"', 'name = "magic"', "must be one of classifier, omnifold"),
         ('name = "gaussians"', 'name = "gaussians"\nevents = 1.5', r"\[sample\] events is 1.5"),
         ("[sample]\n", "[network]\nblocks = 0\n[sample]\n", r"\[network\] blocks is 0: it must be at least 1"),
         ('name = "classifier"', 'name = "classifier"\nsteps = 2', r'unknown key "steps" in \[objective\]'),

@@ -106,12 +106,20 @@ def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
         pytest.param("omnifold", marks=pytest.mark.slow),
         pytest.param("score_vp", marks=pytest.mark.slow),
         pytest.param("coupling_flow", marks=pytest.mark.slow),
+        pytest.param("spline_flow", marks=pytest.mark.slow),
+        pytest.param("bridge", marks=pytest.mark.slow),
+        pytest.param("latent_diffusion", marks=pytest.mark.slow),
+        pytest.param("vld", marks=pytest.mark.slow),
+        pytest.param("gan", marks=pytest.mark.slow),
     ],
 )
 def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
-    (tmp_path / "spec.toml").write_text(SPEC.format(objective))
+    monkeypatch.setattr(training, "prove", lambda *_: None)
+    method = "euler_maruyama" if objective in ("bridge", "score_vp") else "midpoint"
+    spec = SPEC.format(objective).replace("steps = 3", f'steps = 3\nmethod = "{method}"')
+    (tmp_path / "spec.toml").write_text(spec)
     command = ["offline", "run", str(tmp_path), "--out", str(tmp_path / "out"), "--json"]
     assert cli.main(command) == 0
     first = json.loads(capsys.readouterr().out)
@@ -126,6 +134,7 @@ def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
 def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "prove", lambda *_: None)
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr(deploy.Deployed, "differing", lambda self, feed: ("int8",))
     (tmp_path / "spec.toml").write_text(SPEC.format("classifier"))
@@ -138,10 +147,12 @@ def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
 def test_omnifold_with_lost_events_and_fakes(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
+    monkeypatch.setattr(training, "prove", lambda *_: None)
     (tmp_path / "spec.toml").write_text(SPEC.format("omnifold").replace("gaussians", "lossy"))
     content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
     assert content["differing"] == []
-    assert set(content["metrics"]) == {"prior", "iteration 1"}
+    assert {"triangular of prior", "triangular of truth", "iteration 1"} < set(content["metrics"])
+    assert content["metrics"]["iteration 1"]["value"] == content["metrics"]["triangular"]["value"]
     assert (tmp_path / "out" / "offline_small" / "all" / "seed1" / "all_0_1b.ternary.onnx").exists()
 
 

@@ -46,15 +46,14 @@ class Deployed:
         return _batches(self.sessions[lowering], feed)
 
     def differing(self, feed: Mapping[str, NDArray[np.float32]]) -> tuple[str, ...]:
-        """Lowerings, and threads, of which some bit differs from the golden one's."""
+        """Lowerings and threads of which some bit differs from the golden one's, in the same batches."""
         golden = _batches(self.sessions["float"], feed)
-        bad: list[str] = [
-            k for k, session in self.sessions.items() if not np.array_equal(_batches(session, feed), golden)
-        ]
-        last = self.smallest
-        other = opened(self.models[last].content, self.models[last].digest, PAIR)
-        if not np.array_equal(_batches(other, feed), golden):
-            bad.append(f"{last} with {PAIR} threads")
+        bad: list[str] = []
+        for lowering, model in self.models.items():
+            pair = opened(model.content, model.digest, PAIR)
+            for threads, session in ((SINGLE, self.sessions[lowering]), (PAIR, pair)):
+                if not np.array_equal(_batches(session, feed), golden):
+                    bad.append(lowering if threads == SINGLE else f"{lowering} with {threads} threads")
         return tuple(bad)
 
 

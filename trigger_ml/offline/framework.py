@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.ir.bounds import FLOAT32_EXACT
-from trigger_ml.offline import layers
+from trigger_ml.offline import layers, spline
 from trigger_ml.offline.layers import NORM_EPSILON, SMALLEST, TOP, Linear, Mode, Network, Node, Weights
 from trigger_ml.offline.quantize import INT8_TOP, LEAST_SCALE, quantized
 
@@ -56,9 +56,12 @@ class Trained:
         """The output for tensors by port."""
         return self.on(self.network, feed)
 
-    def on(self, network: Network, feed: Mapping[str, Any]) -> Any:
-        """The output of another network that has its weights here, by the same names."""
-        weights = {**self.fixed, **{k: v.value() for k, v in self.variables.items()}}
+    def on(self, network: Network, feed: Mapping[str, Any], held: bool = False) -> Any:
+        """The output of another network that has its weights here, by name; ``held``: no gradient moves them."""
+        import tensorflow as tf
+
+        still = tf.stop_gradient if held else tf.identity
+        weights = {**self.fixed, **{k: still(v.value()) for k, v in self.variables.items()}}
         return _evaluate(network, weights, feed, _straight_through)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -151,6 +154,8 @@ def _other(node: Node, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
         case layers.Pool():
             count = ops.maximum(ops.sum(inputs[1], axis=-2), 1.0)
             return ops.sum(x * inputs[1], axis=-2) / count
+        case layers.Spline(bins=bins, bound=bound):
+            return spline.moved(x, inputs[1], bins, bound)[0]
         case _:
             return _attention(node, inputs)
 

@@ -113,8 +113,17 @@ class Attention:
     heads: int
 
 
+@dataclass(frozen=True)
+class Spline:
+    """Each element through a rational-quadratic spline of its own (``spline.py``): inputs values, raw numbers."""
+
+    bins: int
+    bound: float
+
+
 Op = (
     Linear | Scale | Activation | Norm | Add | Modulate | Concat | Take | Standardize | TimeEmbedding | Pool | Attention
+    | Spline
 )  # fmt: skip
 
 
@@ -203,7 +212,7 @@ class Network:
                 raise GraphError(f"the weight {name!r} is not finite: train again with a lower learning rate")
 
 
-ARITY: Mapping[type, int] = {Add: 0, Concat: 0, Modulate: 3, Pool: 2, Attention: 4}
+ARITY: Mapping[type, int] = {Add: 0, Concat: 0, Modulate: 3, Pool: 2, Attention: 4, Spline: 2}
 """Number of inputs of an operation, 0 for two or more; 1 where it is not listed."""
 
 
@@ -229,6 +238,10 @@ def _shape(node: Node, inputs: list[Shape]) -> Shape:
             return (*first[:-1], sum(s[-1] for s in inputs))
         case Pool() | Attention():
             return _of_items(node, inputs)
+        case Spline(bins=bins):
+            if len(first) != 1 or inputs[1] != (first[0] * (3 * bins - 1),):
+                raise GraphError(f"layer {node.name!r}: splines of {bins} bins for {first} can't read {inputs[1]}")
+            return first
         case Add() | Modulate():
             try:
                 return np.broadcast_shapes(*inputs)

@@ -46,19 +46,27 @@ def mode_of(precision: Precision, role: Role, low: Mode) -> Mode:
     return low if role in chosen[precision] else "float"
 
 
-class _Stack:
-    """Collects layers; names follow from their number."""
+class Stack:
+    """Collects layers; names follow from their number.
+
+    Attributes:
+        nodes: so far.
+        precision: the switch.
+        low: mode of low-bit layers.
+    """
 
     def __init__(self, precision: Precision, low: Mode) -> None:
         self.nodes: list[Node] = []
         self.precision, self.low = precision, low
 
     def put(self, op: object, *inputs: str) -> str:
+        """A layer; its name."""
         name = f"{type(op).__name__.lower()}{len(self.nodes)}"
         self.nodes.append(Node(name, op, inputs))  # type: ignore[arg-type]
         return name
 
     def linear(self, units: int, role: Role, x: str) -> str:
+        """A linear layer in the mode of its role; its name."""
         return self.put(Linear(units, mode_of(self.precision, role, self.low)), x)
 
     def taken_in(self, hidden: int, ports: list[Port]) -> str:
@@ -88,7 +96,7 @@ def residual_mlp(
     ports = [Port("x", (inputs,))]
     ports += [Port("time", (1,))] if timed else []
     ports += [Port("condition", (condition,))] if condition else []
-    s = _Stack(precision, low)
+    s = Stack(precision, low)
     h = s.taken_in(hidden, ports)
     for i in range(blocks):
         role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
@@ -114,7 +122,7 @@ def deep_sets(
     items: int, features: int, outputs: int, hidden: int, precision: Precision = "none", low: Mode = "ternary"
 ) -> Network:
     """A network of each item, their masked mean, a network of that (arXiv:1703.06114). Ports ``x`` and ``mask``."""
-    s = _Stack(precision, low)
+    s = Stack(precision, low)
     h = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "x")))
     h = s.put(Activation("silu"), s.linear(hidden, "central", h))
     h = s.put(Pool(), s.linear(hidden, "central", h), "mask")
@@ -139,7 +147,7 @@ def transformer(
     Ports: ``x`` ``(items, features)``, ``mask`` ``(items, 1)``, ``condition`` ``(1, condition)``. The layers that make
     the modulation stay float, as do embeddings in every precision but ``all`` and ``int8``.
     """
-    s = _Stack(precision, low)
+    s = Stack(precision, low)
     h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
     c = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "condition")))
     for i in range(blocks):
@@ -156,3 +164,31 @@ def transformer(
     s.linear(outputs, "last", s.put(Norm(), h))
     ports = (Port("x", (items, features)), Port("mask", (items, 1)), Port("condition", (1, condition)))
     return Network(ports, tuple(s.nodes))
+
+
+def particle_transformer(
+    items: int,
+    features: int,
+    outputs: int,
+    hidden: int,
+    blocks: int,
+    heads: int,
+    precision: Precision = "none",
+    low: Mode = "ternary",
+) -> Network:
+    """Attention and a two-layer network in each block, before a masked mean over the items (arXiv:1706.03762).
+
+    Ports: ``x`` ``(items, features)`` and ``mask`` ``(items, 1)``. Whatever is masked, and the order, change nothing.
+    """
+    s = Stack(precision, low)
+    h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
+    for i in range(blocks):
+        role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
+        y = s.put(Norm(), h)
+        q, k, v = (s.linear(hidden, role, y) for _ in range(3))
+        h = s.put(Add(), h, s.linear(hidden, role, s.put(Attention(heads), q, k, v, "mask")))
+        y = s.linear(2 * hidden, role, s.put(Norm(), h))
+        h = s.put(Add(), h, s.linear(hidden, role, s.put(Activation("silu"), y)))
+    y = s.linear(hidden, "outer", s.put(Pool(), s.put(Norm(), h), "mask"))
+    s.linear(outputs, "last", s.put(Activation("silu"), y))
+    return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))

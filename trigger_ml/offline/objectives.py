@@ -8,9 +8,13 @@ from typing import Any
 from trigger_ml.errors import SpecError
 from trigger_ml.offline.coupling import CouplingFlow, to_noise
 from trigger_ml.offline.framework import Trained
-from trigger_ml.offline.paths import Path, seen
+from trigger_ml.offline.layers import Network
+from trigger_ml.offline.paths import EARLIEST, SPREAD, Path, bridge_share, seen
 
 Loss = Callable[..., Any]
+
+START = 0.5
+"""Deviation of the noise at the start of conditional direct diffusion, where measurements have one of about 1."""
 
 
 def flow_matching(net: Trained, conditional: bool) -> Loss:
@@ -25,9 +29,42 @@ def flow_matching(net: Trained, conditional: bool) -> Loss:
     return loss
 
 
-def direct_diffusion(net: Trained) -> Loss:
-    """The same from what was measured instead of noise, and conditioned on it (A. Butter et al., arXiv:2411.02495)."""
-    return lambda seed, target, condition: _on_lines(net, seed, condition, target, condition)
+def direct_diffusion(net: Trained, conditional: bool) -> Loss:
+    """The same from what was measured instead of noise (A. Butter et al., arXiv:2411.02495).
+
+    Unconditional it moves one spectrum into the other, whatever belongs together. Conditional, the network is told the
+    measurement all the way, and lines from it would lead to the mean of all truths that it may come from. So their
+    start is spread with normal noise, and each of its points is led to another truth.
+    """
+
+    def loss(seed: Any, target: Any, measured: Any) -> Any:
+        import tensorflow as tf
+
+        if not conditional:
+            return _on_lines(net, seed, measured, target, None)
+        start = measured + START * tf.random.stateless_normal(tf.shape(measured), seed)
+        return _on_lines(net, seed, start, target, measured)
+
+    return loss
+
+
+def bridge(net: Trained, conditional: bool) -> Loss:
+    """``|net(x_t, t) - (x_t - truth) / sigma_t|**2`` on Brownian bridges from truth to measurement (arXiv:2302.05872).
+
+    A point of a bridge is normal: its mean lies between both ends at the share of noise gathered until t.
+    """
+
+    def loss(seed: Any, target: Any, measured: Any) -> Any:
+        import tensorflow as tf
+
+        t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1, EARLIEST, 1.0)
+        share = bridge_share(t)
+        noise = SPREAD * tf.sqrt(share * (1 - share)) * tf.random.stateless_normal(tf.shape(target), seed)
+        x = target + share * (measured - target) + noise
+        feed = {"x": x, "time": t} | ({"condition": measured} if conditional else {})
+        return tf.reduce_mean((net(feed) - (x - target) / (SPREAD * tf.sqrt(share))) ** 2)
+
+    return loss
 
 
 def _on_lines(net: Trained, seed: Any, start: Any, target: Any, condition: Any) -> Any:
@@ -82,7 +119,15 @@ def classifier(net: Trained) -> Loss:
     def loss(seed: Any, x: Any, label: Any, weight: Any) -> Any:
         import tensorflow as tf
 
-        each = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=net({"x": x})[:, 0])
+        logit = net(by_port(net.network, x))[:, 0]
+        each = tf.nn.sigmoid_cross_entropy_with_logits(labels=label, logits=logit)
         return tf.reduce_sum(weight * each) / tf.reduce_sum(weight)
 
     return loss
+
+
+def by_port(network: Network, x: Any) -> dict[str, Any]:
+    """What a classifier reads, by port: items hold their mask, 0 or 1, as last feature."""
+    if any(p.name == "mask" for p in network.ports):
+        return {"x": x[..., :-1], "mask": x[..., -1:]}
+    return {"x": x}

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.errors import SpecError
 from trigger_ml.offline.paths import FLOW, Path
 
-Method = Literal["euler", "midpoint", "rk4"]
+Method = Literal["euler", "midpoint", "heun", "rk4"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,21 @@ class Solver:
 SOLVERS: dict[Method, Solver] = {
     "euler": Solver(1, (0.0,), (1.0,)),
     "midpoint": Solver(2, (0.0, 0.5), (0.0, 1.0)),
+    "heun": Solver(2, (0.0, 1.0), (0.5, 0.5)),
     "rk4": Solver(4, (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
 }
+
+
+def chosen(method: str) -> Method:
+    """A method by its name.
+
+    Raises:
+        SpecError: it is none of Runge and Kutta's.
+    """
+    found = next((known for known in SOLVERS if known == method), None)
+    if found is None:
+        raise SpecError(f"[sampler] method {method} is for scores and bridges alone: choose {', '.join(SOLVERS)}")
+    return found
 
 
 def step(

@@ -51,7 +51,6 @@ class Network(_Section):
 
 OBJECTIVES = {
     "classifier": "data from simulation",
-    "tagger": "signal jets from background jets",
     "omnifold": "weights of simulated events",
     "flow_matching": "truth from noise along straight lines",
     "direct_diffusion": "truth from what was measured along straight lines",
@@ -75,7 +74,6 @@ class Objective(_Section):
 
     name: Literal[
         "classifier",
-        "tagger",
         "omnifold",
         "flow_matching",
         "direct_diffusion",
@@ -99,7 +97,9 @@ class Objective(_Section):
 class Sampler(_Section):
     """How a flow is followed from start to end."""
 
-    method: Literal["euler", "midpoint", "rk4"] = limited("Runge-Kutta method", default="midpoint")
+    method: Literal["euler", "midpoint", "heun", "rk4", "euler_maruyama"] = limited(
+        "Runge-Kutta method; euler_maruyama: with random kicks, for scores and bridges", default="midpoint"
+    )
     steps: int = limited("of a uniform grid", 1, 1000, default=20)
 
 

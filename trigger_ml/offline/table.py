@@ -2,32 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError
 from trigger_ml.offline.networks import PRECISIONS
-from trigger_ml.offline.spec import FILE, Row, load
+from trigger_ml.offline.spec import FILE, OBJECTIVES, Row, load
 
 KIND, VERSION = "offline result", 2
 GOLDEN, SMALLEST = "float", "ternary"
 
 
-def table(models: Path) -> list[dict[str, Any]]:
+def table(models: Path, names: str = "*") -> list[dict[str, Any]]:
     """Every number of every row that was run: row, precision, metric, value, error, and what the float network gives.
+
+    Args:
+        models: folder of rows.
+        names: pattern of their names.
 
     Raises:
         ArtifactError: a file is damaged, or belongs to another spec.
     """
-    found = []
-    for file in sorted(models.glob(f"*/{FILE}")):
+    return [
+        _line(row, precision, metric, number, content, found.get("none"))
+        for row, found in results(models, names)
+        for precision, content in found.items()
+        for metric, number in content["metrics"].items()
+    ]
+
+
+def results(models: Path, names: str = "*") -> list[tuple[Row, Mapping[str, Any]]]:
+    """Rows that were run, and by precision what was kept.
+
+    Args:
+        models: folder of rows.
+        names: pattern of their names.
+
+    Raises:
+        ArtifactError: a file is damaged, or belongs to another spec.
+    """
+    found: list[tuple[Row, Mapping[str, Any]]] = []
+    for file in sorted(models.glob(f"{names}/{FILE}")):
         row = load(file)
         contents = {p: kept(file_of(file.parent, p), row, strict=True) for p in PRECISIONS}
-        for precision, content in contents.items():
-            for metric, number in (content or {"metrics": {}})["metrics"].items():
-                found.append(_line(row, precision, metric, number, content, contents["none"]))
+        if any(contents.values()):
+            found.append((row, {p: c for p, c in contents.items() if c}))
     return found
+
+
+def in_words(row: Row) -> str:
+    """What a row is made of."""
+    n, o, events = row.network, OBJECTIVES[row.objective.name], f"{row.sample.events:,} events"
+    return (
+        f"{row.objective.name} ({o}) on {row.sample.name}, {events} each to train and test, {row.train.epochs} epochs; "
+        f"{n.kind} network, {n.blocks} blocks of width {n.hidden}, {n.low} weights where low"
+    )
 
 
 def _line(row: Row, precision: str, metric: str, number: Any, content: Any, plain: Any) -> dict[str, Any]:

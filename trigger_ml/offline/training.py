@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from trigger_ml import artifact
 from trigger_ml.frontends.loop import Job, Phase, cosine, fit
+from trigger_ml.offline.exact import prove
 from trigger_ml.offline.framework import Trained, start_weights
 from trigger_ml.offline.layers import Network, Standardize, Weights
 from trigger_ml.offline.objectives import Loss
@@ -46,7 +47,7 @@ def trained(
     data: tuple[NDArray[np.float32], ...],
     scaled: Mapping[str, NDArray[np.float32]],
 ) -> Weights:
-    """Train from the row's seed; return the float weights.
+    """Train from the row's seed; return the float weights, with the proof that low-bit layers are exact everywhere.
 
     Args:
         place: see there.
@@ -54,6 +55,10 @@ def trained(
         loss: from the trained form to its loss.
         data: arrays of equal length that the loss takes.
         scaled: port -> events by which that port is standardized.
+
+    Raises:
+        ArtifactError: a loss is not finite.
+        Mismatch: a low-bit layer gives other bits in some lowering than in the framework.
     """
     row = place.row
     weights = _standardized(network, start_weights(network, row.seed), scaled)
@@ -65,6 +70,7 @@ def trained(
     variables = list(net.variables.values())
     place.folder.mkdir(parents=True, exist_ok=True)
     fit(phase, Job(data, loss(net), variables, variables), place.folder, place.console)
+    prove(network, net.weights(), row.seed)
     return net.weights()
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from trigger_ml.errors import ToolMissing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.precision import METHODS
 from trigger_ml.physics.result import PhysicsResult, ScoreResult
 from trigger_ml.physics.roc import Point
 from trigger_ml.physics.tagging import rejection
-from trigger_ml.report import labels
+from trigger_ml.report import labels, templates
 from trigger_ml.report.data import ReportData
 from trigger_ml.report.document import FAST_SIMULATION
 from trigger_ml.report.drawing import draw, shape, span
@@ -39,19 +36,7 @@ def render(data: ReportData) -> str:
     Raises:
         ToolMissing: jinja2, matplotlib or mplhep is not installed.
     """
-    try:
-        import jinja2
-    except ImportError:
-        raise ToolMissing('the report page needs jinja2: pip install "trigger_ml[report]"') from None
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     filters: dict[str, Callable[..., Any]] = {
-        "number": labels.number,
         "measured": _errors,
         "rejection": _rejection,
         "process": labels.process,
@@ -60,10 +45,8 @@ def render(data: ReportData) -> str:
         "few": labels.few,
         "shape": shape,
         "span": span,
-        "image": _image,
     }
-    environment.filters.update(filters)
-    return environment.get_template("page.html.j2").render(_context(data))
+    return templates.render("page.html.j2", filters, _context(data))
 
 
 def _context(data: ReportData) -> dict[str, Any]:
@@ -160,7 +143,3 @@ def _rejection(background: Estimate) -> Any:
     """One over an efficiency, with its errors where they are finite."""
     e = rejection(background)
     return _errors(e) if math.isfinite(e.high) else f"> {labels.number(round(e.low))}"
-
-
-def _image(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

@@ -159,7 +159,7 @@ def _compiled() -> Callable[..., None]:
 
 def _groomed(values: NDArray[np.float64]) -> tuple[tuple[NDArray, ...], NDArray[np.float64]]:
     """Constituents that the modified mass-drop tagger leaves (start, pT, eta, phi; flat), and their mass in GeV."""
-    sequence = _clustered(values, "cambridge_algorithm", "E_scheme")
+    sequence = clustered(values, "cambridge_algorithm", "E_scheme")
     found = sequence.exclusive_jets_softdrop_grooming(njets=1, beta=0, symmetry_cut=SYMMETRY, R0=RADIUS)
     import awkward as ak
 
@@ -189,18 +189,18 @@ def subjettiness(constituents: NDArray) -> NDArray[np.float32]:
         if not enough.any():
             break
         chosen = values[enough]
-        eta, phi = _axes(chosen, axes)
+        eta, phi = kt_axes(chosen, axes)
         theta = np.hypot(chosen[:, :, None, 1] - eta[:, None], chosen[:, :, None, 2] - phi[:, None]).min(2) / RADIUS
         for column, beta in enumerate(BETAS):
             out[enough, axes - 1, column] = (weight[enough] * theta**beta).sum(1)
     return out.reshape(len(values), -1).astype(np.float32)
 
 
-def _axes(values: NDArray[np.float64], number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def kt_axes(values: NDArray[np.float64], number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Eta and phi, (jets, number), of the exclusive kt jets."""
     import awkward as ak
 
-    sequence = _clustered(values, "kt_algorithm", "WTA_pt_scheme")
+    sequence = clustered(values, "kt_algorithm", "WTA_pt_scheme")
     with warnings.catch_warnings():
         # The interface takes every algorithm for one without exclusive jets (it compares a definition with a number).
         warnings.simplefilter("ignore", UserWarning)
@@ -209,7 +209,7 @@ def _axes(values: NDArray[np.float64], number: int) -> tuple[NDArray[np.float64]
     return np.arcsinh(pz / np.hypot(px, py)), np.arctan2(py, px)
 
 
-def _clustered(values: NDArray[np.float64], algorithm: str, scheme: str) -> Any:
+def clustered(values: NDArray[np.float64], algorithm: str, scheme: str) -> Any:
     """FastJet's cluster sequences of (jets, K, 3) constituents; those without pT are left out."""
     live = values[..., 0] > 0
     particles = momenta(*(values[..., axis][live] for axis in range(3)))

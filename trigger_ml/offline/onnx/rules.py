@@ -20,6 +20,7 @@ from trigger_ml.offline.onnx.operator import NAME
 from trigger_ml.offline.onnx.packing import packed
 from trigger_ml.offline.onnx.writer import OPERATOR_DOMAIN, Value, Writer
 from trigger_ml.offline.quantize import Codes, quantized
+from trigger_ml.offline.spline import LEAST, LEAST_SLOPE, parameters
 
 MASKED = -1e9
 FLOAT, DOUBLE = 1, 11
@@ -165,6 +166,50 @@ def _attention(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     return w.op("Reshape", w.op("Transpose", mixed, perm=[0, 2, 1, 3]), w.const([-1, items, width], np.int64))
 
 
+def _spline(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
+    """``spline.moved``: all pieces side by side, the one of each value picked by a sum of which one term is not 0."""
+    op: Any = node.op
+    (size,), bins, bound = seen.shape(node), op.bins, w.const(op.bound)
+    last, low = w.const([-1], np.int64), w.const(-op.bound)
+    each = w.op("Reshape", inputs[0], w.const([-1, size, 1], np.int64))
+    raw = w.op("Reshape", inputs[1], w.const([-1, size, parameters(bins)], np.int64))
+    x = w.op("Min", w.op("Max", each, low), bound)
+
+    def cut(values: Any, start: int, stop: int) -> Any:
+        return w.op("Slice", values, *(w.const([v], np.int64) for v in (start, stop, -1)))
+
+    def share(start: int) -> Any:
+        part = w.op("Softmax", cut(raw, start, start + bins), axis=-1)
+        return w.op("Add", w.op("Mul", part, w.const((1 - bins * LEAST) * 2 * op.bound)), w.const(LEAST * 2 * op.bound))
+
+    sizes = [share(0), share(bins)]
+    corners = [w.op("Sub", w.op("CumSum", s, w.const(-1, np.int64), exclusive=1), bound) for s in sizes]
+    turned = cut(raw, 2 * bins, 3 * bins - 1)
+    slopes = w.op("Add", turned, w.op("Sqrt", w.op("Add", w.op("Mul", turned, turned), w.const(4.0))))
+    slopes = w.op("Add", w.op("Mul", slopes, w.const(0.5 * (1 - LEAST_SLOPE))), w.const(LEAST_SLOPE))
+    slopes = w.op("Pad", slopes, w.const([0, 0, 1, 0, 0, 1], np.int64), w.const(1.0))
+    reached = w.op("Cast", w.op("GreaterOrEqual", x, corners[0]), to=FLOAT)
+    number = w.op("ReduceSum", reached, last, keepdims=1)
+    here = w.op("Cast", w.op("Equal", number, w.const(np.arange(1, bins + 1))), to=FLOAT)
+    ends = [cut(slopes, 0, bins), cut(slopes, 1, bins + 1)]
+    picked = [w.op("ReduceSum", w.op("Mul", here, v), last, keepdims=1) for v in (*corners, *sizes, *ends)]
+    y = _on_piece(w, x, picked)
+    inside = w.op("Less", w.op("Abs", each), bound)
+    return w.op("Reshape", w.op("Where", inside, y, each), w.const([-1, size], np.int64))
+
+
+def _on_piece(w: Writer, x: Any, piece: list[Any]) -> Any:
+    """Height of a rational-quadratic piece above its values."""
+    left, bottom, width, height, first, second = piece
+    share = w.op("Div", w.op("Sub", x, left), width)
+    share = w.op("Min", w.op("Max", share, w.const(0.0)), w.const(1.0))
+    steep, both = w.op("Div", height, width), w.op("Mul", share, w.op("Sub", w.const(1.0), share))
+    over = w.op("Add", w.op("Mul", w.op("Mul", steep, share), share), w.op("Mul", first, both))
+    bend = w.op("Sub", w.op("Add", first, second), w.op("Mul", steep, w.const(2.0)))
+    under = w.op("Add", steep, w.op("Mul", bend, both))
+    return w.op("Add", bottom, w.op("Mul", height, w.op("Div", over, under)))
+
+
 RULES: dict[type, Rule] = {
     Linear: _linear,
     layers.Activation: _activation,
@@ -178,4 +223,5 @@ RULES: dict[type, Rule] = {
     layers.TimeEmbedding: _time,
     layers.Pool: _pool,
     layers.Attention: _attention,
+    layers.Spline: _spline,
 }

@@ -51,4 +51,5 @@ def source() -> Source:
         drawn(simulation, data),
         lambda reco: _log_density(reco, SHIFT, STRETCH) - _log_density(reco, np.zeros(3), np.ones(3)),
         _posterior,
+        unfolds=True,
     )

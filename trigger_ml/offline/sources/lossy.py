@@ -34,4 +34,4 @@ data: Draw = _lossy(gaussians.data)
 
 def source() -> Source:
     """Simulation and data, both with the same losses and fakes."""
-    return Source(drawn(simulation, data))
+    return Source(drawn(simulation, data), unfolds=True)

@@ -7,9 +7,14 @@ ones see, all brought to mean 0 and deviation 1.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.offline import fractions
+from trigger_ml.offline.metrics import Number
 from trigger_ml.offline.showers.cascade import deposits
 from trigger_ml.offline.showers.shares import totals
 from trigger_ml.offline.sources.source import Events, Source, drawn
@@ -47,4 +52,17 @@ def source() -> Source:
         truth, given = _draw(rng, count)
         return Events(((truth - mean) / spread).astype(np.float32), given.astype(np.float32))
 
-    return Source(drawn(draw, draw))
+    def view(truth: NDArray[np.floating], reco: NDArray[np.floating]) -> Mapping[str, NDArray[np.floating]]:
+        return fractions.shown(truth * spread + mean, reco)
+
+    def measures(found: NDArray[np.floating], test: Events, other: Events, seed: int) -> Mapping[str, Number]:
+        made, wanted, also = (x * spread + mean for x in (found, test.truth, other.truth))
+        return fractions.numbers(made, wanted, also, test.reco, seed)
+
+    return Source(drawn(draw, draw), view=view, measures=measures, micros=_micros)
+
+
+def _micros() -> float:
+    start = time.process_time()
+    _draw(np.random.default_rng(1), PILOT)
+    return 1e6 * (time.process_time() - start) / PILOT

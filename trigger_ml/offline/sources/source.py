@@ -112,6 +112,7 @@ class Source:
         measures: numbers of generated truth, for its test events, with other true events beside (what two samples of
             truth differ by), and a seed.
         micros: CPU time of the simulator in microseconds an event, where it makes them when asked.
+        unfolds: truth and ``reco`` are the same observables, and data has another truth than simulation.
         leading: numbers of truth, the first ones, that objectives of two stages make first; 0: it has no such stages.
     """
 
@@ -121,4 +122,5 @@ class Source:
     view: Callable[[Floats, Floats], Mapping[str, Floats]] = columns
     measures: Callable[[Floats, Events, Events, int], Mapping[str, Number]] | None = None
     micros: Callable[[], float] | None = None
+    unfolds: bool = False
     leading: int = 0

@@ -7,19 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.offline import objectives
+from trigger_ml.errors import SpecError
+from trigger_ml.offline import objectives, spec
 from trigger_ml.offline.deploy import Deployed, deploy, lowerings
 from trigger_ml.offline.layers import Network
 from trigger_ml.offline.metrics import Number
-from trigger_ml.offline.networks import Precision, residual_mlp
+from trigger_ml.offline.networks import Precision, deep_sets, particle_transformer, residual_mlp
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.sources.source import Source
 from trigger_ml.offline.tasks import measured
 from trigger_ml.offline.tasks.measured import Measured
 from trigger_ml.offline.training import Place, trained
 from trigger_ml.physics.roc import auc
+from trigger_ml.physics.tagging import tagging
 
 Floats = NDArray[np.float32]
+
+
+WORKING = "0.5"
+"""Efficiency on data at which the share of simulation that passes is looked at."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Classifier:
 
     def __call__(self, x: Floats) -> Floats:
         """The logit of each event."""
-        found: Floats = self.deployed({"x": x})[:, 0]
+        found: Floats = self.deployed(objectives.by_port(self.network, x))[:, 0]
         return found
 
 
@@ -44,11 +50,14 @@ def classify(place: Place, source: Source, precision: Precision) -> Measured:
     signal, background = net(p.test_data.reco), net(p.test.reco)
     found = auc(background, signal)
     metrics = {"auc": Number(found.value, found.error)}
+    rejected = tagging(background, signal).rejection[WORKING]
+    metrics[f"rejection at {WORKING}"] = Number(rejected.value, (rejected.high - rejected.low) / 2)
     if source.ratio is not None:
         best = auc(source.ratio(p.test.reco), source.ratio(p.test_data.reco))
         lost = best.minus(found)
         metrics["auc below the best possible"] = Number(lost.value, (lost.high - lost.low) / 2)
-    return measured.of_step(row, net.deployed, net.network, metrics, p.test.reco)
+    drawn = {"logit": measured.overlaid({"simulation": background, "data": signal})}
+    return measured.of_step(row, net.deployed, net.network, metrics, p.test.reco, drawn)
 
 
 def classifier(place: Place, precision: Precision, data: Floats, simulation: Floats, weight: Floats) -> Classifier:
@@ -56,6 +65,22 @@ def classifier(place: Place, precision: Precision, data: Floats, simulation: Flo
     row = place.row
     x = np.concatenate([data, simulation])
     label = np.concatenate([np.ones(len(data)), np.zeros(len(simulation))]).astype(np.float32)
-    network = residual_mlp(x.shape[1], 1, row.network.hidden, row.network.blocks, precision, row.network.low)
-    weights = trained(place, network, objectives.classifier, (x, label, weight.astype(np.float32)), {"x": x})
+    network = _network(row.network, x.shape[1:], precision)
+    scaled = objectives.by_port(network, x)
+    seen = scaled["x"][scaled["mask"][..., 0] > 0] if "mask" in scaled else scaled["x"]
+    weights = trained(place, network, objectives.classifier, (x, label, weight.astype(np.float32)), {"x": seen})
     return Classifier(network, deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, place.name))
+
+
+def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision) -> Network:
+    """The network of the spec for one event's shape: ``(dimensions,)``, or ``(items, features and mask)``."""
+    if n.kind == "residual" and len(shape) == 1:
+        return residual_mlp(shape[0], 1, n.hidden, n.blocks, precision, n.low)
+    if n.kind == "deep_sets" and len(shape) == 2:
+        return deep_sets(shape[0], shape[1] - 1, 1, n.hidden, precision, n.low)
+    if n.kind == "transformer" and len(shape) == 2:
+        return particle_transformer(shape[0], shape[1] - 1, 1, n.hidden, n.blocks, n.heads, precision, n.low)
+    raise SpecError(
+        f"[network] kind is {n.kind!r}, which can't read events of shape {shape}: "
+        "residual reads one axis, deep_sets and transformer read particles"
+    )

@@ -11,24 +11,28 @@ from numpy.typing import NDArray
 from trigger_ml.errors import SpecError
 from trigger_ml.offline import objectives
 from trigger_ml.offline.coupling import coupling_flow
-from trigger_ml.offline.deploy import Deployed, deploy, lowerings
+from trigger_ml.offline.deploy import BATCH, Deployed, deploy, lowerings
 from trigger_ml.offline.framework import Trained
 from trigger_ml.offline.layers import Network, Weights
+from trigger_ml.offline.moves import AffineMove, SplineMove
 from trigger_ml.offline.networks import Precision, residual_mlp
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
+from trigger_ml.offline.onnx.walker import walker
 from trigger_ml.offline.paths import PATHS
-from trigger_ml.offline.solvers import SOLVERS
+from trigger_ml.offline.solvers import SOLVERS, chosen
 from trigger_ml.offline.sources.source import Source
 from trigger_ml.offline.spec import Row
 from trigger_ml.offline.tasks import measured
 from trigger_ml.offline.tasks.generated import judge
 from trigger_ml.offline.tasks.measured import Measured
 from trigger_ml.offline.training import Place, trained
+from trigger_ml.offline.walks import Walk, walk
 
 Floats = NDArray[np.float32]
 
-COUPLING = "coupling_flow"
+COUPLINGS = ("coupling_flow", "spline_flow")
+FROM_RECO = ("direct_diffusion", "bridge")
 
 SAMPLED = 2000
 """Rows on which the lowerings of a whole sampler are compared, where it is not one pass."""
@@ -44,6 +48,8 @@ class Generator:
         one_pass: the network gives truth from noise ``x`` at once; else a sampler follows its path.
         from_reco: the path starts at what is measured, not at noise.
         told: the network has a port ``condition`` for what is measured.
+        walk: how the path is followed, if not by a Runge-Kutta method.
+        spread: deviation of normal noise that is added to what is measured at the start.
     """
 
     network: Network
@@ -51,6 +57,20 @@ class Generator:
     one_pass: bool = False
     from_reco: bool = False
     told: bool = True
+    walk: Walk | None = None
+    spread: float = 0.0
+
+    @property
+    def kicked(self) -> bool:
+        """Whether the sampler takes random kicks."""
+        return self.walk is not None and self.walk.kicked
+
+    def evaluations(self, row: Row) -> int:
+        """How often the network is asked for one event."""
+        if self.one_pass:
+            return 1
+        stages = 1 if self.walk is not None else len(SOLVERS[chosen(row.sampler.method)].at)
+        return row.sampler.steps * stages
 
 
 def flow(place: Place, source: Source, precision: Precision) -> Measured:
@@ -66,20 +86,25 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     state = "x" if made.one_pass else "noise"
 
     def feed(reco: Floats) -> dict[str, Floats]:
-        start = reco if made.from_reco else rng.normal(size=(len(reco), size)).astype(np.float32)
-        return {state: start, "condition": reco} if made.told else {state: start}
+        noise = rng.normal(size=(len(reco), size)).astype(np.float32)
+        start = reco + np.float32(made.spread) * noise if made.from_reco else noise
+        kicks = {"kicks": _kicks(made, rng, len(reco), size)} if made.kicked else {}
+        return {state: start, **kicks} | ({"condition": reco} if made.told else {})
 
-    judged = judge(row, source, p, lambda reco: whole(feed(reco)))
-    bad = whole.differing(_feed(made.network, rng, SAMPLED, state))
-    bad += () if made.one_pass else step.differing(_feed(made.network, rng, measured.COMPARED, "x"))
-    evaluations = 1 if made.one_pass else row.sampler.steps * len(SOLVERS[row.sampler.method].at)
+    def sampled(reco: Floats) -> Floats:
+        parts = [whole(feed(reco[i : i + BATCH])) for i in range(0, len(reco), BATCH)]
+        return np.concatenate(parts)
+
+    judged = judge(row, source, p, sampled)
+    bad = whole.differing(_feed(made, rng, SAMPLED, state))
+    bad += () if made.one_pass else step.differing(_feed(made, rng, measured.COMPARED, "x"))
     return Measured(
         judged.metrics,
         bad,
         measured.COMPARED,
         measured.kernel_bytes(step),
-        measured.bit_operations(made.network, evaluations),
-        {**measured.micros(whole, feed(p.test.reco)), **judged.micros},
+        measured.bit_operations(made.network, made.evaluations(row)),
+        {**measured.micros(whole, feed(p.test.reco[: measured.TIMED])), **judged.micros},
         judged.figures,
     )
 
@@ -88,23 +113,36 @@ def generator(row: Row, size: int, given: int, precision: Precision) -> Generato
     """The network of a flow and its loss, for dimensions of truth and of what is measured.
 
     Raises:
-        SpecError: the objective can't do these dimensions.
+        SpecError: the objective can't do these dimensions, or the sampler can't follow it.
     """
-    n, objective = row.network, row.objective.name
-    if objective == COUPLING:
-        flow = coupling_flow(size, n.hidden, 2 * n.blocks, precision, n.low, given)
-        return Generator(
-            flow.network, lambda net: objectives.likelihood(net, flow, given > 0), one_pass=True, told=given > 0
-        )
-    network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given, timed=True)
-    if objective == "direct_diffusion":
+    n, objective, told = row.network, row.objective.name, given > 0
+    steps = None if objective in COUPLINGS else _walk(row)
+    if objective in COUPLINGS:
+        move = SplineMove(row.objective.bins) if objective == "spline_flow" else AffineMove()
+        flow = coupling_flow(size, n.hidden, 2 * n.blocks, precision, n.low, given, move)
+        return Generator(flow.network, lambda net: objectives.likelihood(net, flow, told), one_pass=True, told=told)
+    if objective in FROM_RECO:
         if size != given:
             raise SpecError(f"{objective} maps {given} measured dimensions to {size} of truth: it needs as many")
-        return Generator(network, objectives.direct_diffusion, from_reco=True)
+        told = row.objective.conditional
+    network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given if told else 0, timed=True)
+    if objective in FROM_RECO:
+        loss = objectives.bridge if objective == "bridge" else objectives.direct_diffusion
+        spread = objectives.START if told and objective == "direct_diffusion" else 0.0
+        return Generator(network, lambda net: loss(net, told), from_reco=True, told=told, walk=steps, spread=spread)
     if objective == "flow_matching":
-        return Generator(network, lambda net: objectives.flow_matching(net, given > 0), told=given > 0)
+        return Generator(network, lambda net: objectives.flow_matching(net, told), told=told)
     path = PATHS[objective]
-    return Generator(network, lambda net: objectives.score_matching(net, path, given > 0), told=given > 0)
+    return Generator(network, lambda net: objectives.score_matching(net, path, told), told=told, walk=steps)
+
+
+def _walk(row: Row) -> Walk | None:
+    """The walk of a sampler that is none of Runge and Kutta's."""
+    method, objective = row.sampler.method, row.objective.name
+    kicked = method == "euler_maruyama"
+    if objective == "bridge" and not (kicked or method == "euler"):
+        raise SpecError(f"[sampler] method {method} can't follow a bridge: choose euler or, with kicks, euler_maruyama")
+    return walk(PATHS[objective], row.sampler.steps, kicked) if kicked or objective == "bridge" else None
 
 
 def _deployed(place: Place, made: Generator, weights: Weights) -> tuple[Deployed, Deployed]:
@@ -114,18 +152,28 @@ def _deployed(place: Place, made: Generator, weights: Weights) -> tuple[Deployed
     if made.one_pass:
         one = deploy(steps, place.folder, place.name)
         return one, one
-    path = PATHS[place.row.objective.name]
-    whole = {k: sampler(network, weights, k, s.method, s.steps, path) for k in lowerings()}
+    if made.walk is not None:
+        whole = {k: walker(network, weights, k, made.walk) for k in lowerings()}
+    else:
+        method, path = chosen(s.method), PATHS[place.row.objective.name]
+        whole = {k: sampler(network, weights, k, method, s.steps, path) for k in lowerings()}
     return deploy(steps, place.folder, f"{place.name}_step"), deploy(whole, place.folder, place.name)
 
 
-def _feed(network: Network, rng: np.random.Generator, count: int, state: str) -> dict[str, Floats]:
+def _kicks(made: Generator, rng: np.random.Generator, count: int, size: int) -> Floats:
+    steps = 0 if made.walk is None else made.walk.steps
+    return rng.standard_normal((count, steps, size), np.float32)
+
+
+def _feed(made: Generator, rng: np.random.Generator, count: int, state: str) -> dict[str, Floats]:
     feed = {}
-    for port in network.ports:
+    for port in made.network.ports:
         if port.name == "x":
             feed[state] = rng.normal(size=(count, *port.shape)).astype(np.float32)
         elif port.name != "time":
             feed[port.name] = rng.normal(size=(count, *port.shape)).astype(np.float32)
         elif state == "x":
             feed["time"] = rng.random((count, 1)).astype(np.float32)
+    if state == "noise" and made.kicked:
+        feed["kicks"] = _kicks(made, rng, count, feed["noise"].shape[1])
     return feed

@@ -1,4 +1,7 @@
-"""How good generated truth is: its distribution, and for each event how far samples are from the posterior."""
+"""How good generated truth is: its distribution, and for each event how far samples are from the posterior.
+
+Where the source is one of unfolding, the data is unfolded too: a generator keeps the simulation's truth in mind.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.offline.metrics import Number, bootstrapped, rank_chi2, wasserstein
+from trigger_ml.offline.metrics_unfolding import coverage, rank_probability
 from trigger_ml.offline.sources.source import Events, Parts, Source
 from trigger_ml.offline.spec import Row
-from trigger_ml.offline.tasks import measured
+from trigger_ml.offline.tasks import measured, unfolded
 from trigger_ml.offline.tasks.measured import Figure
 
 Floats = NDArray[np.float32]
@@ -53,7 +57,12 @@ def judge(row: Row, source: Source, p: Parts, sampled: Sampled) -> Judged:
         metrics |= posterior(source, p.test, sampled)
     if source.measures is not None:
         metrics |= source.measures(found, p.test, p.simulation, row.seed)
-    drawn = measured.figures(source, p.test, {"model": (Events(found, p.test.reco), None)})
+    if source.unfolds:
+        data = sampled(p.test_data.reco)
+        metrics |= unfolded.spectra(source, p, data, None, row.seed) | unfolded.pairing(p.test, found)
+        drawn = unfolded.drawn(source, p, data, None)
+    else:
+        drawn = measured.figures(source, p.test, {"model": (Events(found, p.test.reco), None)})
     return Judged(metrics, drawn, {} if source.micros is None else {"truth simulator": source.micros()})
 
 
@@ -64,7 +73,11 @@ def posterior(source: Source, test: Events, sampled: Sampled) -> dict[str, Numbe
     drawn = np.stack([sampled(few.reco) for _ in range(DRAWS)])
     if np.array_equal(drawn[0], drawn[1]):
         return {}
-    metrics = {"rank chi2 / dof": rank_chi2(drawn, few.truth)}
+    metrics = {
+        "rank chi2 / dof": rank_chi2(drawn, few.truth),
+        "rank probability": rank_probability(drawn, few.truth, 1),
+        "coverage of 68 % over nominal": coverage(drawn, few.truth),
+    }
     if source.posterior is not None:
         mean, width = source.posterior(few.reco)
         pull = (drawn.mean(0) - mean) / width * np.sqrt(DRAWS)

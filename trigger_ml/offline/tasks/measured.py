@@ -13,6 +13,7 @@ from trigger_ml.errors import SpecError
 from trigger_ml.offline.deploy import Deployed
 from trigger_ml.offline.layers import Linear, Mode, Network
 from trigger_ml.offline.metrics import Number
+from trigger_ml.offline.objectives import by_port
 from trigger_ml.offline.sources.source import Events, Parts, Source
 from trigger_ml.offline.spec import Row
 
@@ -41,7 +42,7 @@ class Figure:
 
     Attributes:
         edges: ``(cells + 1,)``.
-        curves: name -> events in each cell; ``truth`` is one of them.
+        curves: name -> events in each cell.
     """
 
     edges: tuple[float, ...]
@@ -86,7 +87,7 @@ def of_step(
     inputs: Floats,
     drawn: Mapping[str, Figure] | None = None,
 ) -> Measured:
-    """Of a network that is used once an event, with one port ``x``: proof, size and time beside its numbers.
+    """Proof, size and time, beside its numbers, of a network that reads an event, or particles and their mask, once.
 
     Args:
         row: the spec.
@@ -97,7 +98,9 @@ def of_step(
         drawn: observable -> histograms.
     """
     x = np.random.default_rng(row.seed).normal(size=(COMPARED, *inputs.shape[1:])).astype(np.float32)
-    bad, times = net.differing({"x": x}), micros(net, {"x": inputs})
+    if inputs.ndim > 2:
+        x[..., -1] = x[..., -1] > 0
+    bad, times = net.differing(by_port(network, x)), micros(net, by_port(network, inputs))
     return Measured(metrics, bad, COMPARED, kernel_bytes(net), bit_operations(network), times, drawn or {})
 
 
@@ -158,6 +161,13 @@ def figures(source: Source, truth: Events, others: Mapping[str, tuple[Events, We
         curves |= {curve: _counts(view[name], edges, weight, len(truth)) for curve, (view, weight) in views.items()}
         found[name] = Figure(tuple(edges.tolist()), curves)
     return found
+
+
+def overlaid(values: Mapping[str, Weights]) -> Figure:
+    """Histograms of several sets of numbers on one set of edges, their common 0.1 % quantiles."""
+    low, high = np.quantile(np.concatenate(list(values.values())), [0.001, 0.999])
+    edges = np.linspace(low, high if high > low else low + 1, CELLS + 1)
+    return Figure(tuple(edges.tolist()), {k: _counts(v, edges, None, len(v)) for k, v in values.items()})
 
 
 def _counts(values: Weights, edges: Weights, weight: Weights | None, events: int) -> tuple[float, ...]:

@@ -21,7 +21,12 @@ FUNCTIONS: dict[str, str] = {
     "score_sub_vp": "flow:flow",
     "score_ve": "flow:flow",
     "coupling_flow": "flow:flow",
+    "spline_flow": "flow:flow",
+    "bridge": "flow:flow",
     "two_flows": "two_flows:two_flows",
+    "latent_diffusion": "latent:latent_diffusion",
+    "vld": "latent:vld",
+    "gan": "gan:gan",
 }
 """Objective -> module of this folder and function."""
 

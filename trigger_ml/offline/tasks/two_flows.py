@@ -13,7 +13,7 @@ from trigger_ml.offline.layers import Network
 from trigger_ml.offline.networks import Precision
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
-from trigger_ml.offline.solvers import SOLVERS
+from trigger_ml.offline.solvers import SOLVERS, chosen
 from trigger_ml.offline.sources.source import Source
 from trigger_ml.offline.tasks import measured
 from trigger_ml.offline.tasks.flow import SAMPLED, generator
@@ -75,7 +75,7 @@ def two_flows(place: Place, source: Source, precision: Precision) -> Measured:
 
     judged = judge(row, source, p, sampled)
     bad = tuple(f"{name}: {b}" for name, s in (("first", first), ("second", second)) for b in s.differing(rng))
-    evaluations = row.sampler.steps * len(SOLVERS[row.sampler.method].at)
+    evaluations = row.sampler.steps * len(SOLVERS[chosen(row.sampler.method)].at)
     beside = np.concatenate([p.test.reco, p.test.truth[:, :cut]], axis=1)
     times = [measured.micros(s.whole, s.feed(x, rng)) for s, x in ((first, p.test.reco), (second, beside))]
     return Measured(
@@ -97,7 +97,7 @@ def _stage(place: Place, name: str, precision: Precision, truth: Floats, given: 
     weights = trained(named, made.network, made.loss, (truth, given), {"condition": given})
     steps = {k: model(made.network, weights, k) for k in lowerings()}
     s = row.sampler
-    whole = {k: sampler(made.network, weights, k, s.method, s.steps) for k in lowerings()}
+    whole = {k: sampler(made.network, weights, k, chosen(s.method), s.steps) for k in lowerings()}
     return Stage(
         size, made.network, deploy(steps, place.folder, f"{named.name}_step"), deploy(whole, place.folder, named.name)
     )

@@ -1,0 +1,143 @@
+"""Random samplers: weak order against variances in closed form, and the model's loop against the host's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.offline.inputs import weights_of
+from trigger_ml import tools
+from trigger_ml.errors import GraphError, SpecError
+from trigger_ml.offline import networks
+from trigger_ml.offline.onnx import model as made
+from trigger_ml.offline.onnx.walker import walker
+from trigger_ml.offline.onnx.writer import LOWERINGS
+from trigger_ml.offline.paths import EARLIEST, PATHS, SPREAD, bridge_share
+from trigger_ml.offline.spec import parse
+from trigger_ml.offline.tasks.flow import generator
+from trigger_ml.offline.walks import follow, walk
+
+SCORES = [name for name, path in PATHS.items() if path.noised is not None]
+MEAN, WIDTH = 0.3, 0.5
+"""Of truth."""
+
+MEASURED = 1.1
+"""Where the bridge starts."""
+
+
+def score_net(name):
+    """The noise that is expected in x, for truth N(MEAN, WIDTH**2): linear in x."""
+    path = PATHS[name]
+
+    def net(t, seen):
+        alpha, sigma = path.noised(np.float64(t))
+        c = path.slope(np.float64(t))[2]
+        return sigma * (seen / c - alpha * MEAN) / (alpha**2 * WIDTH**2 + sigma**2)
+
+    return net
+
+
+def bridge_net(t, x):
+    """``(x - truth expected) / sigma`` for truth N(MEAN, WIDTH**2) given what was measured, and a bridge from there."""
+    share = bridge_share(np.float64(t))
+    left = 1 - share
+    total = left**2 * WIDTH**2 + SPREAD**2 * share * left
+    gain = np.where(total > 0, left * WIDTH**2 / np.where(total > 0, total, 1), 0)
+    truth = MEAN + gain * (x - left * MEAN - share * MEASURED)
+    return (x - truth) / (SPREAD * np.sqrt(share))
+
+
+def variance(w, net, start):
+    """Of the end, from that of the start: each step is linear in x and adds the variance of its kick."""
+    held = start
+    for t, (ahead, pull, kick, seen) in zip(w.times, w.table.astype(np.float64), strict=True):
+        slope = net(t, 1.0 * seen) - net(t, 0.0)
+        held = (ahead + pull * slope) ** 2 * held + kick**2
+    return float(held)
+
+
+@pytest.mark.parametrize("name", [*SCORES, "bridge"])
+def test_the_variance_comes_near_with_order_one(name):
+    path = PATHS[name]
+    if name == "bridge":
+        net, start, end = bridge_net, 0.0, WIDTH**2
+    else:
+        (alpha, sigma), (early, noise) = path.noised(1.0), path.noised(EARLIEST)
+        net, start = score_net(name), alpha**2 * WIDTH**2 + sigma**2
+        end = early**2 * WIDTH**2 + noise**2
+    errors = np.array([abs(variance(walk(path, n), net, start) - end) for n in (100, 200, 400)])
+    order = np.log2(errors[:-1] / errors[1:])
+    # where the variance explodes the first order's factor is some 1e-5, and what is seen is the second
+    assert order == pytest.approx(2 if name == "score_ve" else 1, abs=0.35)
+    assert errors[-1] < 0.05 * end
+
+
+@pytest.mark.parametrize("name", [*SCORES, "bridge"])
+def test_the_known_network_brings_kicks_to_the_truth(name):
+    rng, count, steps = np.random.default_rng(1), 20_000, 200
+    w = walk(PATHS[name], steps)
+    net = bridge_net if name == "bridge" else score_net(name)
+    start = np.full((count, 1), MEASURED) if name == "bridge" else rng.normal(size=(count, 1))
+    found = follow(w, start, rng.normal(size=(count, steps, 1)), net)
+    assert found.mean() == pytest.approx(MEAN, abs=0.03)
+    assert found.std() == pytest.approx(WIDTH, rel=0.05)
+
+
+def test_without_kicks_a_bridge_goes_to_the_mean():
+    """Each step then leads to where the expected truth is: at the end to that."""
+    found = follow(walk(PATHS["bridge"], 50, kicked=False), np.full((3, 1), MEASURED), None, bridge_net)
+    assert np.allclose(found, MEAN, atol=1e-6)
+
+
+@pytest.mark.needs_onnx
+@pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
+@pytest.mark.parametrize("kicked", [True, False])
+@pytest.mark.parametrize("objective", [*SCORES, "bridge"])
+def test_one_model_gives_the_bits_of_the_loop_on_the_host(objective, kicked):
+    network = networks.residual_mlp(3, 3, 16, 3, "all", condition=2, timed=True)
+    weights, rng = weights_of(network), np.random.default_rng(1)
+    noise, condition = (rng.normal(size=(9, n)).astype(np.float32) for n in (3, 2))
+    kicks = {"kicks": rng.normal(size=(9, 5, 3)).astype(np.float32)} if kicked else {}
+    w = walk(PATHS[objective], 5, kicked)
+    for lowering in LOWERINGS:
+        one = made.model(network, weights, lowering)
+        session = made.opened(one.content, one.digest)
+        net = lambda t, y: made.evaluate(session, {"x": y, "time": t, "condition": condition})  # noqa: B023, E731
+        want = follow(w, noise, kicks.get("kicks"), net)
+        whole = walker(network, weights, lowering, w)
+        feed = {"noise": noise, "condition": condition, **kicks}
+        assert np.array_equal(made.evaluate(made.opened(whole.content, whole.digest), feed), want)
+        assert whole.kernel_bytes == one.kernel_bytes
+        assert not np.array_equal(want, noise)
+
+
+SPEC = 'name = "a"\ntitle = "b"\n[sample]\nname = "gaussians"\n[objective]\nname = "{}"\n[sampler]\nmethod = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    ("objective", "method", "sentence"),
+    [
+        ("flow_matching", "euler_maruyama", "needs a score or a bridge"),
+        ("direct_diffusion", "euler_maruyama", "needs a score or a bridge"),
+        ("bridge", "midpoint", "can't follow a bridge"),
+    ],
+)
+def test_what_cannot_be_followed(objective, method, sentence):
+    with pytest.raises(SpecError, match=sentence):
+        generator(parse(SPEC.format(objective, method)), 3, 3, "none")
+
+
+@pytest.mark.parametrize("objective", ["bridge", "direct_diffusion"])
+def test_whether_it_is_told_the_measurement(objective):
+    row = parse(SPEC.format(objective, "euler"))
+    free = parse(SPEC.format(objective, "euler").replace("[sampler]", "conditional = false\n[sampler]"))
+    ports = [{p.name for p in generator(r, 3, 3, "none").network.ports} for r in (row, free)]
+    assert ports == [{"x", "time", "condition"}, {"x", "time"}]
+    with pytest.raises(SpecError, match="it needs as many"):
+        generator(row, 3, 2, "none")
+
+
+def test_only_a_slope_can_be_walked():
+    network = networks.residual_mlp(3, 2, 16, 1, timed=True)
+    with pytest.raises(GraphError, match="an output of the shape of x"):
+        walker(network, weights_of(network), "float", walk(PATHS["bridge"], 2))

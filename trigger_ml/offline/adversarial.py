@@ -1,0 +1,96 @@
+"""A generator of one pass, trained against a critic and told by a second network whether it gave what was asked for.
+
+The critic is that of a conditional GAN (arXiv:1406.2661, arXiv:1411.1784) with the loss that does not saturate and a
+penalty on its slope at true events, with which steps at the same time converge (L. Mescheder et al., arXiv:1801.04406).
+The attribute network learns from true events to tell what was asked for, and the generator is held to its answer (A.
+Odena et al., arXiv:1610.09585; M. Paganini et al., arXiv:1712.10321). Critic and attribute network are needed in
+training alone and stay float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trigger_ml.offline.compose import prefixed
+from trigger_ml.offline.framework import Trained
+from trigger_ml.offline.layers import Network
+from trigger_ml.offline.networks import Precision, residual_mlp
+from trigger_ml.offline.objectives import Loss
+from trigger_ml.offline.spec import Row
+
+PENALTY = 1.0
+"""Of the critic's squared slope at true events."""
+
+ANSWER = 0.05
+"""Weight of the attribute network's answer for the generator: with 1 it makes events that tell too well what was asked.
+
+The weight that M. Paganini et al. give their energy."""
+
+
+@dataclass(frozen=True)
+class Adversaries:
+    """The networks.
+
+    Attributes:
+        generator: ports ``x``, noise, and ``condition``, what is asked for -> truth.
+        critic: ports ``x``, truth, and ``condition`` -> the logit of being true.
+        attribute: port ``x``, truth -> what was asked for, standardized; None where nothing is.
+    """
+
+    generator: Network
+    critic: Network
+    attribute: Network | None
+
+    @property
+    def parts(self) -> dict[str, Network]:
+        """By the prefix of their layers."""
+        pair = {"generator": self.generator, "critic": self.critic}
+        return pair | ({} if self.attribute is None else {"attribute": self.attribute})
+
+
+def adversaries(row: Row, size: int, given: int, precision: Precision) -> Adversaries:
+    """The networks for ``size`` dimensions of truth and ``given`` of what is asked for."""
+    n = row.network
+    return Adversaries(
+        residual_mlp(n.latent, size, n.hidden, n.blocks, precision, n.low, given),
+        residual_mlp(size, 1, n.hidden, n.blocks, condition=given),
+        residual_mlp(size, given, n.hidden, n.blocks) if given else None,
+    )
+
+
+def adversarial(net: Trained, parts: Adversaries) -> Loss:
+    """The sum of all losses; no gradient of the generator's moves a critic, and none of a critic's the generator."""
+
+    def loss(seed: Any, truth: Any, asked: Any, wanted: Any) -> Any:
+        import tensorflow as tf
+
+        noise = tf.random.stateless_normal((tf.shape(truth)[0], *parts.generator.shapes["x"]), seed)
+        made = _on(net, parts, "generator", noise, asked)
+        real, steep = _critic_and_slope(net, parts, truth, asked)
+        fake = _on(net, parts, "critic", tf.stop_gradient(made), asked)
+        total = tf.reduce_mean(tf.nn.softplus(-real) + tf.nn.softplus(fake)) + 0.5 * PENALTY * tf.reduce_mean(steep)
+        total += tf.reduce_mean(tf.nn.softplus(-_on(net, parts, "critic", made, asked, held=True)))
+        if parts.attribute is not None:
+            for x, held, weight in ((truth, False, 1.0), (made, True, ANSWER)):
+                answer = net.on(prefixed(parts.attribute, "attribute"), {"x": x}, held)
+                total += weight * tf.reduce_mean((answer - wanted) ** 2)
+        return total
+
+    return loss
+
+
+def _critic_and_slope(net: Trained, parts: Adversaries, truth: Any, asked: Any) -> tuple[Any, Any]:
+    """The critic's logit at true events, and the square of its gradient there, ``(events,)``."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(truth)
+        real = _on(net, parts, "critic", truth, asked)
+        total = tf.reduce_sum(real)
+    return real, tf.reduce_sum(tape.gradient(total, truth) ** 2, axis=-1)
+
+
+def _on(net: Trained, parts: Adversaries, part: str, x: Any, asked: Any, held: bool = False) -> Any:
+    feed = {"x": x} | ({} if parts.attribute is None else {"condition": asked})
+    return net.on(prefixed(parts.parts[part], part), feed, held)

@@ -1,0 +1,69 @@
+"""Following a path with random kicks on a uniform grid (G. Maruyama, Rend. Circ. Mat. Palermo 4 (1955) 48).
+
+A step is ``A x + B net(c x, t) + C kick`` with numbers A, B, C, c of that step, in this order in float32, so that a
+loop on the host and one inside a model give the same bits. Every kick is an input: no randomness is inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trigger_ml.errors import SpecError
+from trigger_ml.offline.paths import Path
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """The numbers of every step.
+
+    Attributes:
+        times: at which the network is asked, ``(steps,)``.
+        table: A, B, C, c, ``(steps, 4)``; C is 0 throughout for a walk without kicks.
+        scale: what normal noise is multiplied with at the start.
+        kicked: whether it takes kicks.
+    """
+
+    times: NDArray[np.float32]
+    table: NDArray[np.float32]
+    scale: float
+    kicked: bool
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.times)
+
+
+def walk(path: Path, steps: int, kicked: bool = True) -> Walk:
+    """The walk along a path; without kicks each step goes to the mean of where they would lead.
+
+    Raises:
+        SpecError: the path has no random way.
+    """
+    if path.kicked is None:
+        raise SpecError("[sampler] method euler_maruyama needs a score or a bridge: choose a Runge-Kutta method")
+    grid = path.start + (path.stop - path.start) / steps * np.arange(steps + 1, dtype=np.float64)
+    parts = np.broadcast_arrays(*path.kicked(grid[:-1], grid[1:]), grid[:-1])[:4]
+    table = np.stack(parts, -1) * ([1, 1, 1, 1] if kicked else [1, 1, 0, 1])
+    return Walk(grid[:-1].astype(np.float32), table.astype(np.float32), path.scale, kicked)
+
+
+def follow(w: Walk, x: NDArray[Any], kicks: NDArray[Any] | None, net: Callable[[Any, Any], Any]) -> NDArray[Any]:
+    """From the start to the end by a loop on the host.
+
+    Args:
+        w: the walk.
+        x: ``(events, ...)``.
+        kicks: normal numbers ``(events, steps, ...)``; None for a walk without.
+        net: ``net(time, x)`` with a time ``(1, 1)`` float32.
+    """
+    x = x * x.dtype.type(w.scale) if w.scale != 1 else x
+    for i, (ahead, pull, kick, seen) in enumerate(w.table):
+        x = x * ahead + net(w.times[i].reshape(1, 1), x * seen) * pull
+        x = x if kicks is None else x + kicks[:, i] * kick
+    return x
