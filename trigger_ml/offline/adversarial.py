@@ -1,7 +1,7 @@
 """A generator of one pass, trained against a critic and told by a second network whether it gave what was asked for.
 
-The critic is that of a conditional GAN (arXiv:1406.2661, arXiv:1411.1784) with the loss that does not saturate and a
-penalty on its slope at true events, with which steps at the same time converge (L. Mescheder et al., arXiv:1801.04406).
+The critic compares a true event with a generated one of the same condition, with penalties on its slope at both, so
+that steps at the same time converge (Y. Huang et al., arXiv:2501.05441; conditional as in arXiv:1411.1784).
 The attribute network learns from true events to tell what was asked for, and the generator is held to its answer (A.
 Odena et al., arXiv:1610.09585; M. Paganini et al., arXiv:1712.10321). Critic and attribute network are needed in
 training alone and stay float.
@@ -19,8 +19,8 @@ from trigger_ml.offline.networks import Precision, residual_mlp
 from trigger_ml.offline.objectives import Loss
 from trigger_ml.offline.spec import Row
 
-PENALTY = 1.0
-"""Of the critic's squared slope at true events."""
+PENALTY = 10.0
+"""Of the critic's squared slope at true and at generated events."""
 
 ANSWER = 0.05
 """Weight of the attribute network's answer for the generator: with 1 it makes events that tell too well what was asked.
@@ -34,7 +34,7 @@ class Adversaries:
 
     Attributes:
         generator: ports ``x``, noise, and ``condition``, what is asked for -> truth.
-        critic: ports ``x``, truth, and ``condition`` -> the logit of being true.
+        critic: ports ``x``, truth, and ``condition`` -> how true it looks; differences count.
         attribute: port ``x``, truth -> what was asked for, standardized; None where nothing is.
     """
 
@@ -68,9 +68,10 @@ def adversarial(net: Trained, parts: Adversaries) -> Loss:
         noise = tf.random.stateless_normal((tf.shape(truth)[0], *parts.generator.shapes["x"]), seed)
         made = _on(net, parts, "generator", noise, asked)
         real, steep = _critic_and_slope(net, parts, truth, asked)
-        fake = _on(net, parts, "critic", tf.stop_gradient(made), asked)
-        total = tf.reduce_mean(tf.nn.softplus(-real) + tf.nn.softplus(fake)) + 0.5 * PENALTY * tf.reduce_mean(steep)
-        total += tf.reduce_mean(tf.nn.softplus(-_on(net, parts, "critic", made, asked, held=True)))
+        fake, steep_too = _critic_and_slope(net, parts, tf.stop_gradient(made), asked)
+        total = tf.reduce_mean(tf.nn.softplus(fake - real)) + 0.5 * PENALTY * tf.reduce_mean(steep + steep_too)
+        liked = _on(net, parts, "critic", made, asked, held=True)
+        total += tf.reduce_mean(tf.nn.softplus(tf.stop_gradient(real) - liked))
         if parts.attribute is not None:
             for x, held, weight in ((truth, False, 1.0), (made, True, ANSWER)):
                 answer = net.on(prefixed(parts.attribute, "attribute"), {"x": x}, held)
@@ -80,15 +81,15 @@ def adversarial(net: Trained, parts: Adversaries) -> Loss:
     return loss
 
 
-def _critic_and_slope(net: Trained, parts: Adversaries, truth: Any, asked: Any) -> tuple[Any, Any]:
-    """The critic's logit at true events, and the square of its gradient there, ``(events,)``."""
+def _critic_and_slope(net: Trained, parts: Adversaries, events: Any, asked: Any) -> tuple[Any, Any]:
+    """The critic's answer to events, and the square of its gradient there, ``(events,)``."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        tape.watch(truth)
-        real = _on(net, parts, "critic", truth, asked)
-        total = tf.reduce_sum(real)
-    return real, tf.reduce_sum(tape.gradient(total, truth) ** 2, axis=-1)
+        tape.watch(events)
+        found = _on(net, parts, "critic", events, asked)
+        total = tf.reduce_sum(found)
+    return found, tf.reduce_sum(tape.gradient(total, events) ** 2, axis=-1)
 
 
 def _on(net: Trained, parts: Adversaries, part: str, x: Any, asked: Any, held: bool = False) -> Any:
