@@ -93,6 +93,7 @@ def sample(
     seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Of the events that are made.")] = None,
     pileup: Annotated[float | None, typer.Option(min=0, max=400, help="Mean number of overlaid collisions.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make events.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, in place of --workers.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the events of a spec, or make new ones.
@@ -104,7 +105,7 @@ def sample(
 
     if make is None and (rates, seed, pileup) != (None, None, None):
         raise SpecError("--rates, --seed and --pileup say how new events are made: give --make FOLDER too")
-    wanted = None if make is None else Order(make, rates, seed, pileup, workers)
+    wanted = None if make is None else Order(make, rates, seed, pileup, workers, scheduler)
     give(pipeline.sample(spec, console(), out, wanted), as_json)
 
 

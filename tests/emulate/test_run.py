@@ -229,7 +229,7 @@ def test_a_scheduler_elsewhere(packed: Path, many: Path, tmp_path: Path) -> None
 def test_no_scheduler_there(
     packed: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trigger_ml.emulate.scheduling.CONNECT_S", 0.5)
+    monkeypatch.setattr("trigger_ml.scheduling.CONNECT_S", 0.5)
     argv = command(packed, many, tmp_path / "a.parquet", "--scheduler", "tcp://127.0.0.1:1")
     assert cli.main(argv[3:]) == 4
     assert "no Dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_ml import artifact
+from trigger_ml import artifact, scheduling
 from trigger_ml.emulate import output, readers
 from trigger_ml.emulate.chunks import Chunk, Outcome, finished
+from trigger_ml.emulate.chunks import run as run_chunk
 from trigger_ml.emulate.engine import Model, prepare
 from trigger_ml.emulate.events import IDS, Source, Wanted, cuts
-from trigger_ml.emulate.scheduling import outcomes
 from trigger_ml.errors import SampleError, SpecError
 from trigger_ml.passes.decision import NAME as DECISION
 
@@ -229,7 +229,7 @@ def _watched(chunks: list[Chunk], had: list[Outcome], console: Console, asked: A
     begin, now = time.monotonic(), 0
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total, completed=before, rate="")
-        for outcome in outcomes(chunks, asked.workers, asked.scheduler):
+        for outcome in scheduling.results(run_chunk, chunks, _named, asked.workers, asked.scheduler):
             now += outcome.events
             rate = now / max(time.monotonic() - begin, 1e-9)
             bar.update(task, completed=before + now, rate=f"{rate:,.0f} events/s")
@@ -344,3 +344,7 @@ def _say(summary: Mapping[str, Any], console: Console) -> None:
     skipped = f", {len(summary['skipped'])} files skipped" if summary["skipped"] else ""
     read = f"{summary['events']:,} events of {len(summary['files'])} files"
     console.print(f"{summary['output']}: {read}{accepted}{skipped}{rate}", highlight=False, markup=False)
+
+
+def _named(chunk: Chunk) -> str:
+    return f"{chunk.source.path}: the work on events {chunk.start} to {chunk.stop}"

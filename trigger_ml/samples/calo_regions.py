@@ -71,12 +71,13 @@ def make(
     workers: int = 1,
     console: Console | None = None,
     pileup: float = PILEUP,
+    scheduler: str | None = None,
 ) -> Path:
     """Generate a sample into ``folder/<variant>_regions.h5``, as ``l1_objects.make`` does.
 
     The objects of the same crossings come to stand beside it.
     """
-    return production.make(settings(variant, events, seed, pileup), folder, workers, console)[REGIONS.sample]
+    return production.make(settings(variant, events, seed, pileup), folder, workers, console, scheduler)[REGIONS.sample]
 
 
 def make_background(
@@ -87,11 +88,12 @@ def make_background(
     workers: int = 1,
     console: Console | None = None,
     pileup: float = PILEUP,
+    scheduler: str | None = None,
 ) -> Path:
     """Generate a background for rates into ``folder/<variant>_regions_background.h5``; see ``l1_objects``."""
     _known(variant)
     chosen = production.background(variant, events, seed, pileup)
-    return production.make(chosen, folder, workers, console)[REGIONS.sample]
+    return production.make(chosen, folder, workers, console, scheduler)[REGIONS.sample]
 
 
 def _known(variant: str) -> None:

@@ -7,9 +7,6 @@ one's chunks, and none depends on workers, their order, or interruptions. Finish
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import jet_features, jet_layout, jet_making, jet_processes, processes
 from trigger_ml.samples.jet_scales import FEATURE_SCALES, TAU_SCALES, encode_constituents, encode_jet, encode_table
 from trigger_ml.samples.jet_views import Jets
+from trigger_ml.samples.work import Progress, work
 
 CHUNK = 1000
 SHARES = (0.6, 0.1, 0.3)
@@ -30,9 +28,6 @@ STAGES = ("jets", "features")
 
 PHYSICS = 1
 """Raised whenever detector, jets or processes change what is made: old chunks are then not reused."""
-
-Progress = Callable[[str, int, int], None]
-"""Told the stage, and how many of how many chunks are on disk."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +124,13 @@ def _finished(job: Job) -> bool:
     return len(first) == sum(job.sizes)
 
 
-def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress | None = None) -> Path:
+def make(
+    settings: Settings,
+    folder: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+    scheduler: str | None = None,
+) -> Path:
     """Make what is missing and write ``folder/<set>.h5``.
 
     Raises:
@@ -140,7 +141,9 @@ def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress 
     _check(settings, workers)
     with artifact.exclusive(folder):
         for stage in STAGES:
-            _run(jobs(settings, folder, stage), workers, stage, progress)
+            every = jobs(settings, folder, stage)
+            missing = [job for job in every if not _finished(job)]
+            work(run, missing, len(every) - len(missing), stage, progress, workers, scheduler)
         return collect(settings, folder)
 
 
@@ -192,30 +195,3 @@ def _check(settings: Settings, workers: int) -> None:
         raise SampleError(f"jets of a class are 10 to {CHUNK} or whole thousands, not {settings.jets}: correct it")
     if settings.seed < 0 or workers < 1:
         raise SampleError("the seed is not negative and workers at least 1: correct them")
-
-
-def _run(todo: list[Job], workers: int, stage: str, progress: Progress | None) -> None:
-    missing = [job for job in todo if not _finished(job)]
-    done = len(todo) - len(missing)
-    if progress is not None:
-        progress(stage, done, len(todo))
-    for _ in _work(missing, workers):
-        done += 1
-        if progress is not None:
-            progress(stage, done, len(todo))
-
-
-def _work(todo: list[Job], workers: int) -> Iterator[None]:
-    if workers == 1 or len(todo) < 2:
-        for job in todo:
-            run(job)
-            yield
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn) as executor:
-        futures: list[Future[None]] = [executor.submit(run, job) for job in todo]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            executor.shutdown(cancel_futures=True)

@@ -109,6 +109,7 @@ def make(
     workers: int = 1,
     console: Console | None = None,
     pileup: float = 0.0,
+    scheduler: str | None = None,
 ) -> Path:
     """Generate the set of a variant with Pythia and FastJet into ``folder``; a broken-off run goes on where it was.
 
@@ -120,6 +121,7 @@ def make(
         workers: processes.
         console: shows the finished chunks; None shows nothing.
         pileup: 0; jets have none.
+        scheduler: address of a Dask scheduler instead of processes here.
 
     Raises:
         ToolMissing: without the extra ``datagen``.
@@ -130,14 +132,18 @@ def make(
     if pileup != 0:
         raise SampleError(f"pileup is {pileup:g}, but jets are made without: leave it out")
     if console is None:
-        return jet_maker.make(chosen, folder, workers)
+        return jet_maker.make(chosen, folder, workers, scheduler=scheduler)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         tasks = {stage: bar.add_task(f"{chosen.name} {stage}", total=None) for stage in jet_maker.STAGES}
         return jet_maker.make(
-            chosen, folder, workers, lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
+            chosen,
+            folder,
+            workers,
+            lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total),
+            scheduler,
         )
 
 

@@ -68,6 +68,7 @@ def make(
     workers: int = 1,
     console: Console | None = None,
     pileup: float = PILEUP,
+    scheduler: str | None = None,
 ) -> Path:
     """Generate a sample with Pythia and FastJet into ``folder/<variant>.h5``; a broken-off run goes on where it was.
 
@@ -81,13 +82,14 @@ def make(
         workers: processes.
         console: shows the finished chunks of pool and events; None shows nothing.
         pileup: mean number of overlaid collisions.
+        scheduler: address of a Dask scheduler instead of processes here.
 
     Raises:
         ToolMissing: without the extra ``datagen``.
         SampleError: if the variant is unknown or the numbers impossible.
         ArtifactError: if another process works in the folder.
     """
-    return production.make(settings(variant, events, seed, pileup), folder, workers, console)[OBJECTS.sample]
+    return production.make(settings(variant, events, seed, pileup), folder, workers, console, scheduler)[OBJECTS.sample]
 
 
 def make_background(
@@ -98,13 +100,14 @@ def make_background(
     workers: int = 1,
     console: Console | None = None,
     pileup: float = PILEUP,
+    scheduler: str | None = None,
 ) -> Path:
     """Generate a background for rates into ``folder/<variant>_background.h5``, as :func:`make` does a sample.
 
     ``layout.read_background`` reads it. The regions of the same crossings come to stand beside it.
     """
     chosen = production.background(variant, events, seed, pileup)
-    return production.make(chosen, folder, workers, console)[OBJECTS.sample]
+    return production.make(chosen, folder, workers, console, scheduler)[OBJECTS.sample]
 
 
 def _known(variant: str) -> None:

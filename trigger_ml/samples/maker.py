@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +19,7 @@ from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import crossing, layout, pileup, processes
 from trigger_ml.samples.contents import EVERY, OBJECTS, RATES, Contents
+from trigger_ml.samples.work import Progress, work
 
 CHUNK = 2000
 STAGES = ("pool", "events")
@@ -30,13 +28,6 @@ SHARES = {True: (0.4, 0.1, 0.5), False: (0.1, 0.1, 0.8)}
 
 PHYSICS = 1
 """Raised whenever detector, objects or processes change what is made: old chunks are then not reused."""
-
-
-class Progress(Protocol):
-    """Told what has been finished."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """``done`` of ``total`` chunks of a stage (one of :data:`STAGES`) are on disk."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +125,13 @@ def _chunks(size: int, step: int) -> Iterator[tuple[int, int]]:
     return ((i, min(step, size - start)) for i, start in enumerate(range(0, size, step)))
 
 
-def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress | None = None) -> dict[str, Path]:
+def make(
+    settings: Settings,
+    folder: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+    scheduler: str | None = None,
+) -> dict[str, Path]:
     """Make what is missing and write the files of :func:`collect`.
 
     Raises:
@@ -145,7 +142,8 @@ def make(settings: Settings, folder: Path, workers: int = 1, progress: Progress 
     _check(settings, workers)
     with artifact.exclusive(folder):
         for stage, jobs in zip(STAGES, (pool_jobs(settings, folder), event_jobs(settings, folder)), strict=True):
-            _run(jobs, workers, stage, progress)
+            missing = [job for job in jobs if not _finished(job)]
+            work(run, missing, len(jobs) - len(missing), stage, progress, workers, scheduler)
         return collect(settings, folder)
 
 
@@ -227,17 +225,6 @@ def _check(settings: Settings, workers: int) -> None:
         raise SampleError("pileup and seed are not negative and workers at least 1: correct them")
 
 
-def _run(jobs: list[Job], workers: int, stage: str, progress: Progress | None) -> None:
-    missing = [job for job in jobs if not _finished(job)]
-    done = len(jobs) - len(missing)
-    if progress is not None:
-        progress(stage, done, len(jobs))
-    for _ in _work(missing, workers):
-        done += 1
-        if progress is not None:
-            progress(stage, done, len(jobs))
-
-
 def _finished(job: Job) -> bool:
     """True if the chunk is on disk, whole, and of the right size."""
     try:
@@ -249,22 +236,6 @@ def _finished(job: Job) -> bool:
         if "hw" in chunk
         else chunk["generated"][0] == job.size
     )
-
-
-def _work(jobs: list[Job], workers: int) -> Iterator[None]:
-    if workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            run(job)
-            yield
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn) as executor:
-        futures: list[Future[None]] = [executor.submit(run, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            executor.shutdown(cancel_futures=True)
 
 
 def run(job: Job) -> None:

@@ -31,23 +31,34 @@ def background(variant: str, events: int, seed: int = BACKGROUND_SEED, pileup: f
     return Settings(variant, events, 0, pool, pileup, seed)
 
 
-def make(settings: Settings, folder: Path, workers: int = 1, console: Console | None = None) -> dict[str, Path]:
+def make(
+    settings: Settings,
+    folder: Path,
+    workers: int = 1,
+    console: Console | None = None,
+    scheduler: str | None = None,
+) -> dict[str, Path]:
     """Make all files of a production; sample name -> file. A console shows the finished chunks.
 
     Raises:
         ToolMissing: without the extra ``datagen``.
-        SampleError: if the numbers are impossible.
+        SampleError: if the numbers are impossible, or workers and a scheduler are given.
+        ToolFailed: the scheduler can't be reached.
         ArtifactError: if another process works in the folder.
     """
     if console is None:
-        return maker.make(settings, folder, workers)
+        return maker.make(settings, folder, workers, scheduler=scheduler)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         tasks = {stage: bar.add_task(f"{settings.variant} {stage}", total=None) for stage in maker.STAGES}
         return maker.make(
-            settings, folder, workers, lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
+            settings,
+            folder,
+            workers,
+            lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total),
+            scheduler,
         )
 
 
@@ -61,6 +72,7 @@ class Order:
         seed: of everything; None: the spec's for a sample, :data:`BACKGROUND_SEED` for a background.
         pileup: mean number of overlaid collisions; None: as many as the sample usually has.
         workers: processes.
+        scheduler: address of a Dask scheduler instead of processes here.
     """
 
     folder: Path
@@ -68,6 +80,7 @@ class Order:
     seed: int | None = None
     pileup: float | None = None
     workers: int = 1
+    scheduler: str | None = None
 
     def fulfil(self, sample: str, variant: str, seed: int, console: Console) -> Path:
         """Make them; returns the file.
@@ -86,7 +99,7 @@ class Order:
             what = "not made" if self.rates is None else "not made as a background for rates"
             raise SpecError(f"events of {sample} are {what}: leave --make out, or name another sample in the spec")
         options: dict[str, Any] = {} if self.pileup is None else {"pileup": self.pileup}
-        options |= {"workers": self.workers, "console": console}
+        options |= {"workers": self.workers, "console": console, "scheduler": self.scheduler}
         chosen = seed if self.rates is None and self.seed is None else self.seed
         if chosen is not None:
             options["seed"] = chosen

@@ -1,7 +1,8 @@
-"""Where chunks run: in this process, in a Dask cluster of processes here, or behind a Dask scheduler elsewhere.
+"""Where pieces of work run: in this process, in a Dask cluster of processes here, or behind a Dask scheduler elsewhere.
 
-Only descriptions of chunks and their outcomes pass through the scheduler; workers read the events and write the results
-themselves. Outcomes come in any order. A worker that is lost costs the chunk that it had, which another one does again.
+Only descriptions of pieces and what they return pass through the scheduler; workers read and write files themselves, so
+those of a scheduler must see the same folders. Results come in any order. A worker that is lost costs the piece that it
+had, which another one does again.
 """
 
 from __future__ import annotations
@@ -11,65 +12,77 @@ import logging
 import signal
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from trigger_ml import tools
-from trigger_ml.emulate.chunks import Chunk, Outcome, run
 from trigger_ml.errors import ToolFailed
 
 WINDOW = 256
-"""Chunks that the scheduler knows at a time."""
+"""Pieces that the scheduler knows at a time."""
 
 RETRIES = 2
 CONNECT_S = 20.0
 
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
-def outcomes(chunks: Sequence[Chunk], workers: int = 1, scheduler: str | None = None) -> Iterator[Outcome]:
-    """Run all chunks.
+
+def results(
+    do: Callable[[Piece], Result],
+    pieces: Sequence[Piece],
+    named: Callable[[Piece], str],
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> Iterator[Result]:
+    """What ``do`` gives for each piece.
 
     Args:
-        chunks: what to do.
+        do: a function of a module; pieces and results can be pickled.
+        pieces: what to do.
+        named: a piece in the words of an error.
         workers: processes on this machine; 1 is this one.
         scheduler: address of a Dask scheduler, which takes the place of ``workers``.
 
     Raises:
         ToolMissing: without the package ``distributed``, if it is needed.
-        ToolFailed: the scheduler can't be reached, or one chunk has killed worker after worker.
+        ToolFailed: the scheduler can't be reached, or one piece has killed worker after worker.
     """
-    if scheduler is None and workers == 1 or not chunks:
-        yield from map(run, chunks)
+    if scheduler is None and workers == 1 or not pieces:
+        yield from map(do, pieces)
         return
     with _client(workers, scheduler) as client:
-        yield from _distributed(chunks, client)
+        yield from _distributed(do, pieces, named, client)
 
 
-def _distributed(chunks: Sequence[Chunk], client: Any) -> Iterator[Outcome]:
+def _distributed(
+    do: Callable[[Piece], Result], pieces: Sequence[Piece], named: Callable[[Piece], str], client: Any
+) -> Iterator[Result]:
     distributed = tools.package("distributed")
-    session, waiting = uuid.uuid4().hex[:8], iter(chunks)
-    submitted: dict[str, Chunk] = {}
+    session, waiting = uuid.uuid4().hex[:8], iter(enumerate(pieces))
+    submitted: dict[str, Piece] = {}
 
-    def submit(chunk: Chunk) -> Any:
-        key = f"emulate-{session}-{chunk.file}-{chunk.start}"
-        submitted[key] = chunk
-        return client.submit(run, chunk, key=key, pure=False, retries=RETRIES)
+    def submit(number: int, piece: Piece) -> Any:
+        key = f"trigger_ml-{session}-{number}"
+        submitted[key] = piece
+        return client.submit(do, piece, key=key, pure=False, retries=RETRIES)
 
-    working = distributed.as_completed([submit(chunk) for chunk in islice(waiting, WINDOW)])
+    working = distributed.as_completed([submit(*each) for each in islice(waiting, WINDOW)])
     try:
         for future in working:
-            chunk = submitted.pop(future.key)
+            piece = submitted.pop(future.key)
             try:
                 yield future.result()
             except distributed.scheduler.KilledWorker:
                 raise ToolFailed(
-                    f"{chunk.source.path}: events {chunk.start} to {chunk.stop} have killed worker after worker: "
+                    f"{named(piece)} has killed worker after worker: "
                     "look into the workers' logs, e.g. for the memory they have"
                 ) from None
             except distributed.client.FutureCancelledError as error:
                 raise ToolFailed(f"the scheduler gave up the work ({error}): start again to go on") from None
             for more in islice(waiting, 1):
-                working.add(submit(more))
+                working.add(submit(*more))
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be gone, which the first error has said already
             client.cancel(list(working.futures), force=True)
@@ -110,7 +123,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
 def _deaf_to_interrupts(distributed: Any) -> Any:
     """Ctrl-C reaches the workers of a terminal as well: this process alone answers it, and ends them."""
 
-    class Deaf(distributed.WorkerPlugin):
+    class Deaf(distributed.WorkerPlugin):  # type: ignore[misc]
         name = "deaf_to_interrupts"
 
         def setup(self, worker: Any) -> None:

@@ -1,0 +1,70 @@
+"""Chunks of a production: the missing ones are made here, by processes here, or by the workers of a Dask scheduler."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from typing import Protocol, TypeVar
+
+from trigger_ml import scheduling
+from trigger_ml.errors import SampleError
+
+Job = TypeVar("Job")
+
+
+class Progress(Protocol):
+    """Told of every finished chunk."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """``done`` of ``total`` chunks of a stage are there."""
+
+
+def work(
+    do: Callable[[Job], None],
+    missing: Sequence[Job],
+    there: int,
+    stage: str,
+    progress: Progress | None,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> None:
+    """Make chunks.
+
+    Args:
+        do: makes one and writes it, whole or not at all.
+        missing: chunks to make, in any order.
+        there: how many are there already.
+        stage: of the production.
+        progress: is told of every finished chunk.
+        workers: processes here.
+        scheduler: address of a Dask scheduler instead, whose workers see the same folder.
+
+    Raises:
+        SampleError: workers and a scheduler.
+        ToolMissing: without ``distributed`` (extra ``emulate``), if there is a scheduler.
+        ToolFailed: the scheduler can't be reached.
+    """
+    if scheduler is not None and workers > 1:
+        raise SampleError("--workers starts processes here and --scheduler uses those elsewhere: give one of them")
+    done = there
+    if progress is not None:
+        progress(stage, done, there + len(missing))
+    for _ in _made(do, missing, workers, scheduler):
+        done += 1
+        if progress is not None:
+            progress(stage, done, there + len(missing))
+
+
+def _made(do: Callable[[Job], None], missing: Sequence[Job], workers: int, scheduler: str | None) -> Iterator[None]:
+    if scheduler is not None or workers == 1 or len(missing) < 2:
+        yield from scheduling.results(do, missing, str, 1, scheduler)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn) as executor:
+        futures: list[Future[None]] = [executor.submit(do, job) for job in missing]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            executor.shutdown(cancel_futures=True)
