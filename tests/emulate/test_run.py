@@ -261,13 +261,13 @@ def test_names_are_text_and_not_markup(packed: Path, tmp_path: Path, capsys: pyt
 def test_a_file_that_changes_while_it_is_read(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.write_hdf5(tmp_path / "a.h5", {"x": X[:500]})
     other = files.write_hdf5(tmp_path / "b.h5", {"x": X[500:1000]})
-    real = run.outcomes
+    real = run.scheduling.results
 
     def meanwhile(*given: Any) -> Any:
         yield from real(*given)
         shutil.copy(other, path)
 
-    monkeypatch.setattr(run, "outcomes", meanwhile)
+    monkeypatch.setattr(run.scheduling, "results", meanwhile)
     with pytest.raises(SampleError, match=r"a.h5 has changed while it was read"):
         do(packed, [path], tmp_path / "a.parquet")
     assert not (tmp_path / "a.parquet").exists()

@@ -260,10 +260,14 @@ def command(tmp_path: Path, sample: str, *options: str) -> int:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([], ("make", {"seed": 7, "workers": 1})),
-        (["--pileup", "50", "--seed", "9"], ("make", {"seed": 9, "workers": 1, "pileup": 50.0})),
-        (["--rates", "5000", "--workers", "2"], ("make_background", {"events": 5000, "workers": 2})),
-        (["--rates", "5000", "--seed", "4"], ("make_background", {"events": 5000, "seed": 4, "workers": 1})),
+        ([], ("make", {"seed": 7, "workers": 1, "scheduler": None})),
+        (["--pileup", "50", "--seed", "9"], ("make", {"seed": 9, "workers": 1, "scheduler": None, "pileup": 50.0})),
+        (["--rates", "5000", "--workers", "2"], ("make_background", {"events": 5000, "workers": 2, "scheduler": None})),
+        (
+            ["--rates", "5000", "--seed", "4"],
+            ("make_background", {"events": 5000, "seed": 4, "workers": 1, "scheduler": None}),
+        ),
+        (["--scheduler", "tcp://a:1"], ("make", {"seed": 7, "workers": 1, "scheduler": "tcp://a:1"})),
     ],
 )
 @pytest.mark.parametrize("sample", ["l1_objects", "calo_regions"])
