@@ -32,6 +32,7 @@ models: setup
 
 cards: setup
 	$(BIN)/python -c "import pathlib as p, trigger_ml.report.card as c; c.write_all(*map(p.Path, ('models', 'hls_projects', 'docs')))"
+	$(BIN)/trigger-ml offline table --doc docs/offline.md > /dev/null
 
 slow: setup
 	$(BIN)/pytest -m slow
@@ -41,6 +42,7 @@ fuzz: setup
 	$(BIN)/python -m trigger_ml.fuzz --engine cpp --count $(COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine cmssw --count $(COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine hls4ml --count $(COUNT)
+	$(BIN)/python -m trigger_ml.fuzz --engine hls4ml --io-type io_stream --count $(COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine verilog --count $(RTL_COUNT)
 	$(BIN)/python -m trigger_ml.fuzz --engine vhdl --count $(RTL_COUNT)
 

@@ -10,16 +10,15 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trigger_ml import __version__, cli_offline
+from trigger_ml.cli_options import PROJECTS, AsJson, Out, RunPath, SpecPath
 from trigger_ml.cli_output import console, engines_table, findings_table, give, plain_table
+from trigger_ml.cli_scan import scan
 from trigger_ml.errors import SpecError, TriggerError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="trigger-ml",
@@ -30,15 +29,6 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_offline.app, name="offline")
-
-SpecPath = Annotated[Path, typer.Argument(help="A spec.toml, or the folder of a model.", show_default=False)]
-RunPath = Annotated[
-    Path, typer.Argument(help="A run folder, a spec.toml or the folder of a model.", show_default=False)
-]
-Out = Annotated[Path, typer.Option(help="Where run folders are made; each is named after its model.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-_PROJECTS = Path("hls_projects")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C; typer turns the interrupt into this code itself."""
@@ -62,7 +52,7 @@ def _options(
 @app.command()
 def run(
     spec: SpecPath,
-    out: Out = _PROJECTS,
+    out: Out = PROJECTS,
     frozen: Annotated[bool, typer.Option("--frozen", help="Take the model's frozen graph; train nothing.")] = False,
     freeze: Annotated[bool, typer.Option("--freeze", help="Keep the new graph in the model's folder.")] = False,
     as_json: AsJson = False,
@@ -97,7 +87,7 @@ def import_(
 @app.command()
 def sample(
     spec: SpecPath,
-    out: Out = _PROJECTS,
+    out: Out = PROJECTS,
     make: Annotated[Path | None, typer.Option(help="Make new events with Pythia 8 into this folder.")] = None,
     rates: Annotated[int | None, typer.Option(min=10, max=10**9, help="Make so much background for rates.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Of the events that are made.")] = None,
@@ -119,7 +109,7 @@ def sample(
 
 
 @app.command()
-def train(spec: SpecPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def train(spec: SpecPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
     """Train the quantized network."""
     from trigger_ml import pipeline
 
@@ -127,7 +117,7 @@ def train(spec: SpecPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None
 
 
 @app.command()
-def convert(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def convert(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
     """Turn the trained network into integers."""
     from trigger_ml import pipeline
 
@@ -135,7 +125,7 @@ def convert(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> No
 
 
 @app.command()
-def build(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def build(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
     """Write the HLS project, Verilog, VHDL, C++ emulator and ONNX.
 
     What simulates them is compiled too.
@@ -146,7 +136,7 @@ def build(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None
 
 
 @app.command()
-def validate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def validate(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
     """Compare every engine, bit by bit.
 
     The golden interpreter says what is right. Exit code 1 if an engine differs.
@@ -157,7 +147,7 @@ def validate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> N
 
 
 @app.command()
-def estimate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def estimate(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
     """Compare the cost with the budget.
 
     Exit code 2 if over.
@@ -167,26 +157,11 @@ def estimate(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> N
     give(pipeline.estimate(where, console(), out), as_json)
 
 
-@app.command()
-def scan(
-    spec: SpecPath,
-    out: Out = _PROJECTS,
-    bits: Annotated[str, typer.Option(help="Uniform widths, separated by commas.")] = "2,4,6,8,12,16",
-    methods: Annotated[str, typer.Option(help="ptq (rounded once), qat (trained at the width), or both.")] = "ptq,qat",
-    as_json: AsJson = False,
-) -> None:
-    """Show what precision costs: one model at several uniform widths.
-
-    The float network is trained once; the curve stands on the model's report page from then on.
-    """
-    from trigger_ml import scan as scanning
-
-    widths = _whole_numbers(bits, "--bits")
-    give(scanning.scan(spec, console(), out, widths, methods.split(",")), as_json)
+app.command()(scan)
 
 
 @app.command()
-def report(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def report(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
     """Write report.html and report.json."""
     from trigger_ml import pipeline
 
@@ -196,7 +171,7 @@ def report(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> Non
 @app.command()
 def bundle(
     where: RunPath,
-    out: Out = _PROJECTS,
+    out: Out = PROJECTS,
     to: Annotated[Path | None, typer.Option(help="The file; by default NAME.zip in the run folder.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -233,7 +208,7 @@ def patterns(
     format_: Annotated[str, typer.Option("--format", help="emp2, emp1 or apx.")] = "emp2",
     layout: Annotated[Path | None, typer.Option(help="A layout file; by default elements are packed in order.")] = None,
     events: Annotated[int, typer.Option(min=1, max=10**6, help="How many events.")] = 1000,
-    out: Out = _PROJECTS,
+    out: Out = PROJECTS,
     as_json: AsJson = False,
 ) -> None:
     """Write files that boards play and record.
@@ -275,7 +250,7 @@ def rates(
     rates_: Annotated[str, typer.Option("--rates", help="Target rates in kHz.")] = "1,10,100",
     also: Annotated[list[Path] | None, typer.Option(help="Files of other pileup, same thresholds.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Part of the file; by default its background.")] = None,
-    out: Out = _PROJECTS,
+    out: Out = PROJECTS,
     as_json: AsJson = False,
 ) -> None:
     """Count trigger rates on many zero-bias events.
@@ -293,7 +268,7 @@ def rates(
 
 
 @app.command()
-def inspect(where: RunPath, out: Out = _PROJECTS, as_json: AsJson = False) -> None:
+def inspect(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
     """Show a run or model: spec, graph, what is done."""
     from trigger_ml import pipeline
 
@@ -389,13 +364,6 @@ def _explain(error: Exception) -> int:
 def _fail(sentence: str, code: int) -> int:
     typer.echo(f"trigger-ml: {' '.join(sentence.split())}", err=True)
     return code
-
-
-def _whole_numbers(text: str, option: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise SpecError(f'{option} is "{text}": give whole numbers separated by commas') from None
 
 
 if __name__ == "__main__":

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trigger_ml.cli_options import PROJECTS, AsJson
 from trigger_ml.cli_output import console, give, plain_table
 
-app = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from trigger_ml.report.offline_numbers import RowResult
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+app = typer.Typer(help="Offline models at reduced precision.", add_completion=False, rich_markup_mode=None)
 
 _MODELS = Path("models/offline")
 
@@ -19,7 +21,7 @@ _MODELS = Path("models/offline")
 @app.command()
 def run(
     spec: Annotated[Path, typer.Argument(help="A spec.toml of models/offline, or its folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = Path("hls_projects"),
+    out: Annotated[Path, typer.Option(help="Where models and training states go.")] = PROJECTS,
     full: Annotated[bool, typer.Option("--full", help="Longer, with more events, as [full] says.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -37,29 +39,42 @@ def table(
     models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
     rows: Annotated[str, typer.Option(help="Only rows of such names, e.g. 'un*'.")] = "*",
     page: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.", show_default=False)] = None,
+    doc: Annotated[
+        Path | None, typer.Option(help="Write table and pictures into this page of docs/.", show_default=False)
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every number, not just the one that sums a row up.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What each precision costs, of all rows that were run."""
+    """What each precision costs, of all rows that were run. JSON and page hold every number."""
     from trigger_ml.offline import table as offline
 
     found = offline.table(models, rows)
     if page is not None:
         _write_page(models, rows, page)
-    give(found, as_json) if as_json or not found else plain_table(offline.beside(found))
+    if doc is not None:
+        from trigger_ml.report import offline_doc
+
+        offline_doc.write(_results(models, rows), doc, doc.parent / "images")
+    give(found, as_json) if as_json or not found else plain_table(offline.beside(found, every))
 
 
 def _write_page(models: Path, rows: str, page: Path) -> None:
     from trigger_ml.artifact import atomic_write
-    from trigger_ml.offline import table as offline
-    from trigger_ml.report.offline_page import RowResult, render
+    from trigger_ml.report.offline_page import render
 
-    results = [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
-    atomic_write(page, render(results).encode())
+    atomic_write(page, render(_results(models, rows)).encode())
+
+
+def _results(models: Path, rows: str) -> list[RowResult]:
+    from trigger_ml.offline import table as offline
+    from trigger_ml.report.offline_numbers import RowResult
+
+    return [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
 
 
 @app.command()
 def compare(
-    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un*",
+    rows: Annotated[str, typer.Option(help="Pattern of names of rows.")] = "un0[1-6]*",
     models: Annotated[Path, typer.Option(help="Folder of rows.")] = _MODELS,
     as_json: AsJson = False,
 ) -> None:
@@ -100,3 +115,22 @@ def sample(
 
     made.write(source, out, events, seed, kind)
     console().print(f"{events} events of {source} in {out}", highlight=False)
+
+
+@app.command()
+def showers(
+    found: Annotated[Path, typer.Argument(help="HDF5 file of generated showers.", show_default=False)],
+    wanted: Annotated[Path, typer.Argument(help="HDF5 file of simulated ones.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Of resamplings and classifiers.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """The CaloChallenge's numbers of generated against simulated showers.
+
+    A binning file with the suffix .xml beside a file says what its voxels are.
+    """
+    from trigger_ml.offline.showers import files, metrics
+
+    numbers = metrics.compared(*files.both(found, wanted), seed)
+    rows = [{"number": name, "value": n.value, "error": n.error} for name, n in numbers.items()]
+    shown = [{"number": name, "value": f"{n.value:.4g} +- {n.error:.1g}"} for name, n in numbers.items()]
+    give(rows, as_json) if as_json else plain_table(shown)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from trigger_ml import artifact, plugins
 from trigger_ml.engines import Kind, kinds
 from trigger_ml.errors import ArtifactError, ToolMissing
-from trigger_ml.estimators import opcount
+from trigger_ml.estimators import opcount, sharing
 from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.estimators.sharing import ReuseScan
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 COST = "cost.json"
 RATES = "rates.json"
 SCAN = "scan.json"
+REUSE = "reuse.json"
 PARTS = ("validation", "test")
 UNITS = {"latency_ns": "ns"}
 
@@ -100,6 +102,7 @@ def collect(ws: Workspace) -> ReportData:
         failures=_failures(physics, ws.spec.physics.rank_correlation),
         rates=rates,
         scan=_scan(ws),
+        reuse=_reuse(ws, graph),
     )
 
 
@@ -150,6 +153,13 @@ def _scan(ws: Workspace) -> PrecisionScan | None:
     """What `trigger-ml scan` left, if anything."""
     path = ws.folder / SCAN
     return precision.read(artifact.read_json(path)) if path.exists() else None
+
+
+def _reuse(ws: Workspace, graph: Graph) -> ReuseScan | None:
+    """What `trigger-ml scan --reuse` left, if it is of this graph."""
+    path = ws.folder / REUSE
+    found = sharing.read(artifact.read_json(path)) if path.exists() else None
+    return found if found is not None and found.graph == io.digest(graph) else None
 
 
 def _rates(ws: Workspace, graph: Graph) -> tuple[RateTable | None, str]:
@@ -209,6 +219,10 @@ def _origin(ws: Workspace) -> dict[str, str]:
 def _training(ws: Workspace) -> dict[str, str]:
     training = artifact.read_json(ws.folder / "graph" / "training.json")
     said = {"front end": ws.spec.model.frontend}
+    counted = list(training.get("zero_weights", {}).values())
+    if counted:
+        zero, pruned, every = (sum(column) for column in zip(*counted, strict=True))
+        said["weights that are zero"] = f"{zero:,} of {every:,} ({zero / every:.1%}), {pruned:,} of them pruned"
     for check in training.get("selfcheck", []):
         kind = "must agree" if check["exact"] else "statistic only"
         said[f"framework against graph, {check['node']}"] = (

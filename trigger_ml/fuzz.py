@@ -356,11 +356,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--strategy", default="latency", choices=("latency", "distributed_arithmetic"), help="of hls4ml"
     )
+    parser.add_argument("--io-type", default="io_parallel", choices=("io_parallel", "io_stream"), help="of hls4ml")
     parser.add_argument("--hls-backend", default="Vitis", choices=("Vitis", "Vivado"), help="of hls4ml")
     parser.add_argument("--failures", type=int, default=1, help="stop after so many")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    target = Target(strategy=options.strategy, hls_backend=options.hls_backend)
+    target = Target(strategy=options.strategy, hls_backend=options.hls_backend, io_type=options.io_type)
     refused = failed = played = 0
     for seed in range(options.first, options.first + options.count):
         with tempfile.TemporaryDirectory() as folder:

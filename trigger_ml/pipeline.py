@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trigger_ml import artifact, plugins
+from trigger_ml import frozen as frozen_model
 from trigger_ml import validate as gate
 from trigger_ml.engines import Kind, kinds
 from trigger_ml.errors import Mismatch, OverBudget, SpecError
+from trigger_ml.frontends import taught
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
@@ -39,9 +40,6 @@ FLIPPED = 0.2
 
 MEANING = ("ir", "fixed.py")
 """Sources that every step depends on."""
-
-FROZEN = (io.FILE, "qgraph.npz", "float.npz", "training.json")
-"""What a model's folder holds so that everything behind training runs without a training framework."""
 
 IMPORTED = (io.FILE, "qgraph.npz", "imported.json")
 """What ``trigger-ml import`` leaves in a model's folder."""
@@ -67,7 +65,7 @@ def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bo
             _train(ws)
         _convert(ws, frozen)
         if keep and not ws.spec.model.imported:
-            freeze(ws)
+            frozen_model.freeze(ws)
         for backend in _backends(ws):
             _build(ws, backend)
         for kind in _wanted(ws):
@@ -194,12 +192,6 @@ def inspect(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     return {"digest": io.digest(graph), "meta": dict(graph.meta), "nodes": rows, "steps": done}
 
 
-def freeze(ws: Workspace) -> None:
-    """Copy the converted graph and the float twin beside the spec, where ``--frozen`` finds them."""
-    for name in FROZEN:
-        artifact.atomic_write(ws.model / name, (ws.folder / "graph" / name).read_bytes())
-
-
 # -- steps ------------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +203,7 @@ def _train(ws: Workspace) -> None:
     }
     frontend = plugins.find("frontends", ws.spec.model.frontend)
     made = ["trained.npz", "float.npz", "history.json", "selfcheck.npz"]
+    made += [taught.FILE] if ws.spec.model.score == "distilled" else []
 
     def work() -> None:
         fresh_checkpoints(ws.folder / "trained" / "checkpoints", inputs["program"])
@@ -244,8 +237,7 @@ def _convert(ws: Workspace, frozen: bool) -> None:
         ws.step("convert", inputs, ["graph"], lambda: _adopt(ws))
         return
     if frozen:
-        inputs = {"frozen": artifact.digest_json({n: artifact.digest_path(ws.model / n) for n in FROZEN})}
-        ws.step("convert", inputs, ["graph"], lambda: _thaw(ws))
+        ws.step("convert", {"frozen": frozen_model.digest(ws.model)}, ["graph"], lambda: frozen_model.thaw(ws))
         return
     inputs = {
         **ws.made("train"),
@@ -254,14 +246,6 @@ def _convert(ws: Workspace, frozen: bool) -> None:
         "program": code("frontends", "passes", "physics", *MEANING),
     }
     ws.step("convert", inputs, ["graph"], lambda: _integers(ws))
-
-
-def _thaw(ws: Workspace) -> None:
-    graph = io.load(ws.model)
-    with artifact.atomic_folder(ws.folder / "graph") as part:
-        io.save(graph, part)
-        for name in FROZEN[2:]:
-            artifact.atomic_write(part / name, (ws.model / name).read_bytes())
 
 
 def _adopt(ws: Workspace) -> None:
@@ -298,7 +282,9 @@ def _integers(ws: Workspace) -> None:
     )
     with artifact.atomic_folder(ws.folder / "graph") as part:
         io.save(graph, part)
-        artifact.atomic_write(part / "float.npz", (trained / "float.npz").read_bytes())
+        for name in ("float.npz", taught.FILE):
+            if (trained / name).exists():
+                artifact.atomic_write(part / name, (trained / name).read_bytes())
         history = artifact.read_json(trained / "history.json")
         artifact.write_json(part / "training.json", {**history, "selfcheck": as_json(list(checks))})
 
@@ -367,7 +353,7 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
     file = f"agreement/{kind.name}.json"
 
     def work() -> None:
-        feed = gate.vectors(graph, _events(ws, graph), count, ws.spec.seed)
+        feed = gate.vectors(graph, ws.mixture(graph), count, ws.spec.seed)
         engine, measured = kind.open(folder, graph, ws.spec.target)
         found = gate.compare(graph, engine, feed)
         row = as_json(found)
@@ -379,14 +365,6 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
     ws.step(f"validate_{kind.name}", inputs, [file], work)
     row: Mapping[str, Any] = artifact.read_json(ws.folder / file)
     return row
-
-
-def _events(ws: Workspace, graph: Graph) -> NDArray[Any] | None:
-    """Test events of all processes, signals first: the tails that a trigger fires on come early."""
-    if ws.vectors(graph) is None:
-        return None
-    parts = [s.test for s in ws.sample.signals.values()]
-    return np.concatenate([*(p[:2000] for p in parts), ws.sample.background.test, *(p[2000:] for p in parts)])
 
 
 def _sentence(row: Mapping[str, Any]) -> str:

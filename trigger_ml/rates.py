@@ -6,7 +6,7 @@ decisions. What is found stands in ``rates.json`` in the run folder, and the rep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +21,17 @@ from trigger_ml.emulate.exact import Engine, exact
 from trigger_ml.emulate.zero_bias import ZeroBias
 from trigger_ml.errors import GraphError, SampleError, SpecError
 from trigger_ml.families import double
+from trigger_ml.frontends import taught
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.physics import menu as menus
-from trigger_ml.physics import rate_points, rate_table
+from trigger_ml.physics import rate_points, rate_table, teaching
 from trigger_ml.physics.intervals import CONFIDENCE, effective_count, efficiency
 from trigger_ml.physics.menu import Menu
 from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.physics.menu_rates import Fired, menu_rates
-from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, Pair, RateTable, Shift, WorkingPoint
+from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, Pair, RateTable, Shift, Taught, WorkingPoint
 from trigger_ml.physics.rates import crossings_khz
 from trigger_ml.samples.features import FEATURES
 from trigger_ml.samples.layout import leading_muon
@@ -80,6 +81,7 @@ class _Run:
     engine: Engine
     menu: Menu | None
     twin: Twin | None
+    teacher: taught.Score | None
     pair: tuple[str, ...] = ()
 
 
@@ -92,6 +94,7 @@ class _Scored:
 
     scores: NDArray[np.int64]
     floating: NDArray[np.float64] | None
+    teacher: NDArray[np.float64] | None
     pair: NDArray[np.int64]
     muons: NDArray[np.int64] | None
     where: NDArray[np.int64]
@@ -123,18 +126,24 @@ def rates(where: Path, console: Console, out: Path, asked: Asked) -> Mapping[str
         digests = [artifact.digest_path(file.path) for file in files]
         inputs = {
             "graph": io.digest(graph),
+            "teacher": _teacher_digest(ws),
             "events": artifact.digest_json([[d, f.dataset, f.path.name] for d, f in zip(digests, files, strict=True)]),
             "menu": "none" if menu is None else menu.digest,
             "rates": artifact.digest_json(list(asked.rates_khz)),
             "spec": ws.spec.digest("seed", "sample", "model", "physics"),
             "sample": ws.events_digest,
-            "program": code("physics", "emulate", "families", "rates.py", "ir", "fixed.py"),
+            "program": code("physics", "emulate", "families", "frontends", "rates.py", "ir", "fixed.py"),
         }
         ws.step("rates", inputs, [FILE], lambda: _work(ws, graph, menu, files, digests, asked), spinner=False)
         made = artifact.read_json(ws.folder / FILE)
     show(rate_table.read(made), console)
     found: Mapping[str, Any] = made
     return found
+
+
+def _teacher_digest(ws: Workspace) -> str:
+    path = ws.folder / "graph" / taught.FILE
+    return artifact.digest_path(path) if path.exists() else "none"
 
 
 def _check(ws: Workspace, graph: Graph, asked: Asked) -> None:
@@ -170,7 +179,8 @@ def _work(
     shown = replace(graph, outputs=(*graph.outputs, *pair))
     with exact(shown, ws.folder / "firmware" / "cpp", ws.spec.target) as engine:
         ws.console.print(engine.said, highlight=False, markup=False)
-        run = _Run(ws, graph, ws.sample, engine, menu, _twin(ws), pair)
+        teacher = taught.score(ws.folder / "graph", ws.spec, ws.sample)
+        run = _Run(ws, graph, ws.sample, engine, menu, _twin(ws), teacher, pair)
         table = _table(run, files, digests, asked.rates_khz)
     artifact.write_json(ws.folder / FILE, as_json(table))
 
@@ -220,6 +230,7 @@ def _table(run: _Run, files: list[ZeroBias], digests: list[str], rates_khz: tupl
         shifts=_shifts(run, background, sources, signals, rates_khz),
         menu=on_menu,
         pair=_pair(run, background, sources, points),
+        taught=_taught(run, background, sources, signals, rates_khz),
         elsewhere=tuple(_elsewhere(run, f, d, points) for f, d in zip(files[1:], digests[1:], strict=True)),
     )
 
@@ -267,12 +278,19 @@ def _streamed(run: _Run, file: ZeroBias, part: Source, advance: Callable[[int], 
         advance(len(x))
     return _Scored(
         np.concatenate([p.scores for p in pieces]),
-        None if run.twin is None else np.concatenate([p.floating for p in pieces if p.floating is not None]),
+        _joined([p.floating for p in pieces]),
+        _joined([p.teacher for p in pieces]),
         np.concatenate([p.pair for p in pieces]),
-        None if pieces[0].muons is None else np.concatenate([p.muons for p in pieces if p.muons is not None]),
+        _joined([p.muons for p in pieces]),
         np.concatenate([p.where for p in pieces]),
         np.concatenate([p.decisions for p in pieces]),
     )
+
+
+def _joined(pieces: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """One array of all pieces; None where there are none."""
+    found = [piece for piece in pieces if piece is not None]
+    return np.concatenate(found) if found else None
 
 
 def _scored(run: _Run, x: NDArray[Any]) -> _Scored:
@@ -283,6 +301,7 @@ def _scored(run: _Run, x: NDArray[Any]) -> _Scored:
     return _Scored(
         found[run.graph.outputs[0]][:, 0],
         None if run.twin is None else run.twin(x),
+        None if run.teacher is None else run.teacher(x),
         np.concatenate([np.zeros((len(x), 0), np.int64), *(found[name] for name in run.pair)], axis=1),
         leading_muon(x) if _of_objects(run.sample) else None,
         where,
@@ -332,8 +351,30 @@ def _shifts(
         )
 
 
+def _taught(
+    run: _Run,
+    background: _Scored,
+    sources: NDArray[np.int64],
+    signals: Mapping[str, _Scored],
+    rates_khz: tuple[float, ...],
+) -> Taught | None:
+    if background.teacher is None or background.floating is None:
+        return None
+    parts, physics = {"background": background, **signals}, run.ws.spec.physics
+    scores: dict[str, dict[str, NDArray[Any]]] = {teaching.TEACHER: {}, "float": {}, "quantized": {}}
+    for name, part in parts.items():
+        if part.teacher is not None and part.floating is not None:
+            scores[teaching.TEACHER][name] = part.teacher
+            scores["float"][name] = part.floating[:, 0]
+        scores["quantized"][name] = part.scores
+    with run.ws.console.status("bootstrap against the teacher ..."):
+        return teaching.taught(
+            scores, sources, rates_khz, physics.bunches, resamplings=physics.bootstrap, seed=run.ws.spec.seed
+        )
+
+
 def _elsewhere(run: _Run, file: ZeroBias, digest: str, points: tuple[WorkingPoint, ...]) -> Elsewhere:
-    plain = _Run(run.ws, run.graph, run.sample, run.engine, None, None)
+    plain = _Run(run.ws, run.graph, run.sample, run.engine, None, None, None)
     background, sources = _background(plain, file)
     signals = {name: _streamed(plain, file, part, lambda count: None).scores for name, part in file.signals.items()}
     khz, events, tpr = {}, {}, {}

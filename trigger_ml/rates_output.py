@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from trigger_ml.physics.rate_table import Elsewhere, OnMenu, Pair, RateTable
+    from trigger_ml.physics.rate_table import Elsewhere, OnMenu, Pair, RateTable, Taught
 
 
 def show(table: RateTable, console: Console) -> None:
@@ -26,6 +26,7 @@ def show(table: RateTable, console: Console) -> None:
     parts += [_shifts(table)] if table.shifts else []
     parts += [_menu(table.menu)] if table.menu is not None else []
     parts += [_pair(table.pair)] if table.pair is not None else []
+    parts += [_taught(table.taught, table)] if table.taught is not None else []
     for part in (*parts, *(_elsewhere(there, table) for there in table.elsewhere)):
         console.print()
         console.print(part)
@@ -99,6 +100,25 @@ def _pair(pair: Pair) -> Table:
         estimates = ("" if v is None else labels.measured(v) for v in (e.predicted, e.closure))
         made.add_row(label, *(f"{n:,}" for n in e.counts), *estimates)
     made.caption = "closure: A D / (B C), 1 for independent scores"
+    return made
+
+
+def _taught(found: Taught, table: RateTable) -> Table:
+    signals = list(table.signal_events)
+    made = _table("Teacher and students", "", *(labels.process(name) for name in signals))
+    for who in labels.TAUGHT:
+        made.add_row(f"AUC, {labels.taught(who)}", *(labels.measured(found.auc[who][name]) for name in signals))
+    for who in labels.TAUGHT[1:]:
+        cells = (labels.measured(found.auc_shift[who][name], 1, True) for name in signals)
+        made.add_row(f"  {labels.taught(who)} − teacher", *cells, style="dim")
+    for point in (p.point.name for p in table.points if p.point.name in found.tpr["teacher"]):
+        for who in labels.TAUGHT:
+            cells = (labels.measured(found.tpr[who][point][name], 100) for name in signals)
+            made.add_row(f"{labels.point(point)}, {labels.taught(who)} [%]", *cells)
+        for who in labels.TAUGHT[1:]:
+            cells = (labels.measured(found.tpr_shift[who][point][name], 100, True) for name in signals)
+            made.add_row(f"  {labels.taught(who)} − teacher [%]", *cells, style="dim")
+    made.caption = "each at its own threshold; differences are paired"
     return made
 
 

@@ -20,7 +20,7 @@ from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.physics import roc
 from trigger_ml.pipeline import fresh_checkpoints
-from trigger_ml.spec import Spec
+from trigger_ml.spec import PRUNING, Spec
 from trigger_ml.workspace import Workspace, code, open_run
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def scan(
 
 def _point(ws: Workspace, method: str, bits: int) -> dict[str, Any]:
     model = dataclasses.replace(ws.spec.model, frontend=METHODS[method], bits=bits)
-    spec = dataclasses.replace(ws.spec, model=model)
+    train = ws.spec.train if model.frontend == PRUNING else dataclasses.replace(ws.spec.train, sparsity=0.0)
+    spec = dataclasses.replace(ws.spec, model=model, train=train)
     folder, shared = ws.folder / "scan" / f"{method}_{bits}", ws.folder / "scan" / "float"
     step = f"scan_{method}_{bits}"
     inputs = {

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trigger_ml.errors import SpecError
-from trigger_ml.fields import hint, limited, settle, show, toml
+from trigger_ml.fields import hint, limited, show, toml
+from trigger_ml.sections import Budget as Budget
+from trigger_ml.sections import Engines as Engines
+from trigger_ml.sections import Section
+from trigger_ml.sections import Target as Target
 
 ORBIT_HZ = 11_245.5
 """Revolution frequency of the LHC, in Hz (26,658.883 m at the speed of light)."""
@@ -38,27 +42,18 @@ NETWORK = ("frontend", "score", "hidden")
 TREES = "trees"
 """The family, and the front end, of decision trees: no network."""
 
+PRUNING = "hgq"
+"""The front end that prunes."""
+
 NEEDED = {IMPORTED: (), TREES: ("frontend", "score", "trees", "depth")}
 """Family -> the keys of ``[model]`` that it needs instead of :data:`NETWORK`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Section:
-    """Checks its own fields, however it was constructed."""
-
-    def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            if field.name in SECTIONS:
-                continue
-            where = f"[{_title(type(self))}] {field.name}" if type(self) is not Spec else field.name
-            value = settle(getattr(self, field.name), hints[field.name], field.metadata["limits"], where)
-            object.__setattr__(self, field.name, value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleChoice(_Section):
+class SampleChoice(Section):
     """The events."""
+
+    TITLE = "sample"
 
     name: str = limited(
         "module in `trigger_ml/samples`; none: no events, for an imported model whose inputs are others",
@@ -70,11 +65,13 @@ class SampleChoice(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model(_Section):
+class Model(Section):
     """The network and the score that it computes.
 
     `family = "imported"` stands alone: the graph beside the spec, as `trigger-ml import` wrote it, is the network.
     """
+
+    TITLE = "model"
 
     family: str = limited("module in `trigger_ml/families`", pattern=_NAME)
     frontend: str = limited(
@@ -177,8 +174,10 @@ class Model(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(_Section):
+class Train(Section):
     """How long and how hard."""
+
+    TITLE = "train"
 
     float_epochs: int = limited("epochs of the float network (teacher or VAE)", 1, 10_000, default=25)
     epochs: int = limited(
@@ -209,6 +208,15 @@ class Train(_Section):
     teacher_hidden: tuple[int, ...] = limited(
         "nodes of the dense layers of a student's teacher; empty: as the student's", 1, 4096, default=(), length=(0, 8)
     )
+    sparsity: float = limited(
+        "hgq: share of each kernel's weights that magnitude pruning makes zero; 0: no pruning", 0, 0.99, default=0.0
+    )
+    prune_start: int = limited(
+        "epoch of quantization-aware training, from 0, before which nothing is pruned", 0, default=0
+    )
+    prune_end: int | None = limited(
+        "epoch that starts with all of sparsity, on a cubic curve; none: two thirds of epochs", 1, default=None
+    )
     shrinkage: float = limited("trees: the part of each tree's answer that is added", 0, 1, default=0.3, open_low=True)
 
     def __post_init__(self) -> None:
@@ -217,64 +225,23 @@ class Train(_Section):
             raise SpecError(
                 f"[train] ebops_beta falls from {self.ebops_beta[0]:g} to {self.ebops_beta[1]:g}: give [low, high]"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target(_Section):
-    """The device and how the network is laid out on it."""
-
-    part: str = limited("AMD part number", default="xcvu13p-flga2577-2-e", pattern=r"xc[a-z0-9]+(-[a-z0-9]+)*")
-    clock_ns: float = limited("clock period", 0.5, 100, default=5.0)
-    reuse_factor: int = limited("multiplications that share one multiplier", 1, 65_536, default=1)
-    strategy: Literal["latency", "distributed_arithmetic"] = limited("hls4ml's strategy", default="latency")
-    hls_backend: Literal["Vitis", "Vivado"] = limited("hls4ml's backend", default="Vitis")
-    io_type: Literal["io_parallel"] = limited("hls4ml's interface", default="io_parallel")
-    cut_ns: float | None = limited(
-        "delay after which the RTL gets a register; none: the backend chooses", 0.1, 100, default=None
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.strategy == "distributed_arithmetic" and self.reuse_factor != 1:
+        if self.sparsity and not self.prune_start < self.pruned < self.epochs:
             raise SpecError(
-                f"[target] reuse_factor is {self.reuse_factor}, "
-                "but distributed_arithmetic has no multipliers to share: give 1"
+                f"[train] pruning goes from epoch {self.prune_start} to {self.pruned}, but epochs is {self.epochs}: "
+                "give prune_start < prune_end < epochs"
             )
 
-
-@dataclass(frozen=True, kw_only=True)
-class Engines(_Section):
-    """Events on which each engine is compared with the golden interpreter; 0 leaves it out, and the report says so."""
-
-    hls4ml: int = limited("C simulation of the HLS project", 0, 10**9, default=20_000)
-    verilog: int = limited("Verilog in Verilator, one event a clock", 0, 10**9, default=100_000)
-    second: int = limited("the same Verilog in a second simulator, Icarus", 0, 10**9, default=1_000)
-    vhdl: int = limited("VHDL in GHDL", 0, 10**9, default=1_000)
-    onnx: int = limited("exact ONNX in ONNX Runtime", 0, 10**9, default=1_000_000)
-    cpp: int = limited("the C++ emulator", 0, 10**9, default=1_000_000)
-    cmssw: int = limited("the plug-in for CMSSW, one event a call", 0, 10**9, default=20_000)
-    conifer: int = limited("trees: conifer's C++ model of its firmware", 0, 10**9, default=20_000)
-    conifer_vhdl: int = limited("trees: conifer's VHDL in GHDL", 0, 10**9, default=300)
+    @property
+    def pruned(self) -> int:
+        """The epoch that starts with all of the sparsity."""
+        return self.prune_end if self.prune_end is not None else max(2 * self.epochs // 3, self.prune_start + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget(_Section):
-    """What the firmware may cost; a quantity without a limit is reported and not judged."""
-
-    lut: int | None = limited("look-up tables", 0, 10**8, default=None)
-    ff: int | None = limited("flip-flops", 0, 10**8, default=None)
-    dsp: int | None = limited("DSP blocks", 0, 10**6, default=None)
-    bram: int | None = limited("block RAMs of 36 kbit", 0, 10**6, default=None)
-    latency_ns: float | None = limited(
-        "first input word to last output word, I/O registers included", 0, 10**6, default=None, open_low=True
-    )
-    latency_cycles: int | None = limited("the same, in clock cycles", 1, 10**6, default=None)
-    initiation_interval: int | None = limited("clock cycles from one event to the next", 1, 10**6, default=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Physics(_Section):
+class Physics(Section):
     """The filling scheme and the working points."""
+
+    TITLE = "physics"
 
     bunches: int = limited("colliding bunches in an orbit of 3564 places", 1, BUNCH_PLACES, default=2760)
     rate_khz: float = limited(
@@ -299,7 +266,7 @@ class Physics(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec(_Section):
+class Spec(Section):
     """All that a run depends on."""
 
     name: str = limited("name of the model, its folders and its Verilog and C++ modules", pattern=_NAME)
@@ -314,6 +281,11 @@ class Spec(_Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.train.sparsity and self.model.frontend != PRUNING:
+            raise SpecError(
+                f"[train] sparsity is {self.train.sparsity:g}, but the frontend {self.model.frontend} does not prune: "
+                f"take it out, or take the frontend {PRUNING}"
+            )
         if self.sample.name == NO_EVENTS and not self.model.imported:
             raise SpecError(f'[sample] name is "{NO_EVENTS}": only an imported model needs no events')
 
@@ -328,7 +300,7 @@ class Spec(_Section):
         return hashlib.sha256(json.dumps(chosen, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-SECTIONS: dict[str, type[_Section]] = {
+SECTIONS: dict[str, type[Section]] = {
     "sample": SampleChoice,
     "model": Model,
     "train": Train,
@@ -393,25 +365,21 @@ def _build(section: type[Any], table: dict[str, Any]) -> Any:
     return Spec(**inner)
 
 
-def _title(section: type[_Section]) -> str:
-    return next(name for name, kind in SECTIONS.items() if kind is section)
-
-
-def _unknown(section: type[_Section], key: str, valid: typing.Iterable[str]) -> str:
+def _unknown(section: type[Section], key: str, valid: typing.Iterable[str]) -> str:
     valid = tuple(valid)
-    where = "the top level takes" if section is Spec else f"[{_title(section)}] takes"
-    what = f"unknown key {show(key)}" + ("" if section is Spec else f" in [{_title(section)}]")
+    where = "the top level takes" if section is Spec else f"[{section.TITLE}] takes"
+    what = f"unknown key {show(key)}" + ("" if section is Spec else f" in [{section.TITLE}]")
     return f"{what}: {hint(key, valid)}{where} {', '.join(valid)}"
 
 
-def _missing(section: type[_Section], key: str, field: dataclasses.Field[Any]) -> str:
+def _missing(section: type[Section], key: str, field: dataclasses.Field[Any]) -> str:
     if key in SECTIONS:
         return f"the table [{key}] is missing: give at least {', '.join(required(SECTIONS[key]))}"
-    where = key if section is Spec else f"[{_title(section)}] {key}"
+    where = key if section is Spec else f"[{section.TITLE}] {key}"
     return f"{where} is missing: add it ({field.metadata['doc']})"
 
 
-def required(section: type[_Section]) -> list[str]:
+def required(section: type[Section]) -> list[str]:
     """Keys of a section that have no default; those of a network among them."""
     network = NETWORK if section is Model else ()
     fields = dataclasses.fields(section)

@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trigger_ml import artifact, plugins, spec, stamps
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.ir import io
@@ -72,6 +74,13 @@ class Workspace:
     def vectors(self, graph: Graph) -> NDArray[Any] | None:
         """The background's test part, if the graph reads such events."""
         return None if self.events is None or len(graph.inputs) != 1 else self.events.background.test
+
+    def mixture(self, graph: Graph) -> NDArray[Any] | None:
+        """Test events of all processes, if the graph reads such; signals first: the tails a trigger fires on."""
+        if self.vectors(graph) is None:
+            return None
+        parts = [s.test for s in self.sample.signals.values()]
+        return np.concatenate([*(p[:2000] for p in parts), self.sample.background.test, *(p[2000:] for p in parts)])
 
     @property
     def graph(self) -> Graph:

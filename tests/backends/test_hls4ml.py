@@ -13,10 +13,10 @@ import pytest
 from trigger_ml.artifact import digest_path
 from trigger_ml.backends import hls4ml
 from trigger_ml.backends.hls import testbench
-from trigger_ml.errors import ArtifactError, Unsupported
+from trigger_ml.errors import ArtifactError, SpecError, Unsupported
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.fuzz import differing, random_events, random_graph
-from trigger_ml.ir import ops
+from trigger_ml.ir import io, ops
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.needs_hls
 
 S6 = Fixed(True, 6, 2)
 DA = Target(strategy="distributed_arithmetic")
+STREAM = Target(io_type="io_stream")
 
 
 def some(seed: int, shape: tuple[int, ...], top: int = 7) -> np.ndarray:
@@ -104,12 +105,14 @@ def mismatches(graph: Graph, folder: Path, target: Target, events: int) -> dict[
     return {o: n for o, n in bad.items() if n}
 
 
-@pytest.mark.parametrize("target", [Target(), Target(strategy="distributed_arithmetic", hls_backend="Vivado")])
+@pytest.mark.parametrize("target", [Target(), Target(strategy="distributed_arithmetic", hls_backend="Vivado"), STREAM])
 def test_every_family_has_no_differing_event(target: Target, tmp_path: Path) -> None:
     assert mismatches(families(), tmp_path / "project", target, 2000) == {}
 
 
-@pytest.mark.parametrize(("seed", "target"), [(1, Target(hls_backend="Vivado")), (2, DA), (3, Target(reuse_factor=4))])
+@pytest.mark.parametrize(
+    ("seed", "target"), [(1, Target(hls_backend="Vivado")), (2, DA), (3, Target(reuse_factor=4)), (4, STREAM)]
+)
 def test_random_graphs_have_no_differing_event(seed: int, target: Target, tmp_path: Path) -> None:
     assert mismatches(random_graph(seed), tmp_path / "project", target, 1000) == {}
 
@@ -164,7 +167,7 @@ def test_the_test_bench_compares_with_vectors_exactly(project: Path, tmp_path: P
     assert (bad.returncode, bad.stdout) == (1, "first differing event: line 18\n1 of 500 events differ\n")
 
 
-@pytest.mark.parametrize("target", [Target(), Target(hls_backend="Vivado"), DA])
+@pytest.mark.parametrize("target", [Target(), Target(hls_backend="Vivado"), DA, STREAM])
 def test_a_project_is_the_same_wherever_it_is_built(target: Target, tmp_path: Path) -> None:
     for place in ("one", "another/place"):
         hls4ml.build(families(), tmp_path / place, target)
@@ -182,6 +185,51 @@ def test_a_project_says_what_the_target_asks(tmp_path: Path) -> None:
     assert 'set backend "vitis"' in tcl
     assert "#pragma HLS PIPELINE II=4" in (tmp_path / "project" / "firmware" / "trigger.cpp").read_text()
     assert "reuse_factor = 4;" in (tmp_path / "project" / "firmware" / "parameters.h").read_text()
+
+
+def image_network(padded: bool) -> Graph:
+    """Convolution, sum over windows, convolution, largest of windows, dense: each position in formats of its own."""
+    b, rng = Builder(), np.random.default_rng(2)
+    x = b.input((54,), Formats.of(1, rng.integers(3, 6, 54), 1), name="x")
+    image = b.add(ops.Reshape((6, 9, 1)), x, name="image")
+    width = rng.integers(2, 5, (6, 9, 1))
+    z = b.requant(image, Formats.of(1, width, width - 3), "RND", "SAT")
+    zeros = ((1, 0), (1, 1)) if padded else ((0, 0), (0, 0))
+    z = b.requant(b.conv(z, some(1, (2, 3, 1, 3)), some(2, (3,)), 2, (1, 2), zeros), Fixed(False, 5, 1), "RND", "SAT")
+    z = b.requant(b.add(ops.Pool("sum", (2, 1), (2, 1)), z), Fixed(False, 6, 1), "RND", "SAT")
+    z = b.conv(z, some(3, (1, 2, 3, 2)), some(4, (2,)), 2, (1, 1), ((0, 0), (0, 0)))
+    z = b.add(ops.Relu(), b.add(ops.Pool("max", (2, 2), (2, 2)), z))
+    size = int(np.prod(b.known(z).shape))
+    z = b.requant(b.add(ops.Reshape((size,)), z), Fixed(False, 7, 1), "RND", "SAT")
+    return b.graph(b.affine(z, some(5, (size, 2)), [1, -5], 1, name="out"))
+
+
+@pytest.mark.parametrize("target", [STREAM, Target(io_type="io_stream", hls_backend="Vivado", reuse_factor=3)])
+def test_streams_carry_an_image_network_without_a_differing_event(target: Target, tmp_path: Path) -> None:
+    graph = image_network(padded=target.hls_backend == "Vitis")
+    assert mismatches(graph, tmp_path / "project", target, 2000) == {}
+    top = (tmp_path / "project" / "firmware" / "trigger.cpp").read_text()
+    for call in ("nnet::conv_2d_cl<", "nnet::pooling2d_cl<", "nnet::dense<", "#pragma HLS DATAFLOW", "axis port="):
+        assert call in top, call
+    assert "54 words of 1 " in (tmp_path / "project" / "README.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["top_cnn", "l1_conv_vae", "calo_student"])
+def test_streams_carry_the_shipped_convolutions(model: str, tmp_path: Path) -> None:
+    graph = io.load(Path(__file__).parents[2] / "models" / model)
+    assert mismatches(graph, tmp_path / "project", STREAM, 2000) == {}
+
+
+def test_a_stream_read_too_often_is_refused_and_so_are_streams_of_adder_graphs(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.input((2,), Fixed(True, 3, 0), name="wanted")
+    graph = b.graph(*(b.affine(x, some(i, (2, 1)), [i], 0) for i in range(8)))
+    with pytest.raises(Unsupported, match="8 layers read node 'wanted'"):
+        hls4ml.build(graph, tmp_path / "project", STREAM)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SpecError, match="io_stream"):
+        Target(io_type="io_stream", strategy="distributed_arithmetic")
 
 
 def test_building_leaves_hls4ml_as_it_was(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_hgq_computes_what_the_graph_does(name: str) -> None:
     reach = np.array([max(f.hi, -f.lo) for f in events.features]) / 64.0
     y = np.zeros((len(x), 1), np.float32)
     todo = Plan(found, start, start, (head,), x, reach, y, events.background.validation, 100, 0.0, "key")
-    made = Network(todo, 1)
+    made = Network(todo, 1, wanted.train)
     outputs = made.predict(inputs.scaled(x).astype(np.float32))
     arrays = made.arrays() | scoring.head_arrays((head,))
     graph = freezing.to_graph(arrays, wanted, events, Rounding.RND)

@@ -16,8 +16,9 @@ from tests.frontends.events import sample
 from trigger_ml import plugins, spec
 from trigger_ml.artifact import digest_path, read_json, read_npz
 from trigger_ml.errors import SpecError
-from trigger_ml.frontends import result
+from trigger_ml.frontends import loop, result
 from trigger_ml.ir.interpret import interpret
+from trigger_ml.ir.ops import Affine
 
 pytest.importorskip("hgq", reason="needs the extra train")
 pytestmark = pytest.mark.needs_train
@@ -96,6 +97,65 @@ def test_training_says_when_the_target_is_out_of_reach(tmp_path):
 def test_a_collapsed_latent_space_is_an_error(tmp_path):
     with pytest.raises(SpecError, match=r"beta 50 made the latent space collapse .* lower beta"):
         plugins.find("frontends", "hgq").train(tiny("hgq", "rz", beta=50), sample(), tmp_path, None)
+
+
+def pruned(bits: str = "", sparsity: float = 0.7) -> spec.Spec:
+    text = SPEC.format(
+        family="mlp", frontend="hgq", score="distilled", beta=0.0, bits=bits, epochs=6, rate=1e-2, teachers=1
+    )
+    return spec.parse(text + f"sparsity = {sparsity}\nprune_start = 1\nprune_end = 4\n")
+
+
+@pytest.mark.parametrize("bits", [pytest.param("", marks=pytest.mark.slow), "bits = 6"])
+def test_pruned_weights_are_zero_in_the_graph(tmp_path, bits):
+    s, events = pruned(bits), sample()
+    front = plugins.find("frontends", "hgq")
+    front.train(s, events, tmp_path, None)
+    arrays, graph = read_npz(tmp_path / "trained.npz"), front.freeze(tmp_path, s, events)
+    left = 0
+    for name in map(str, arrays["layers"]):
+        kernel, kept = arrays[f"{name}.kernel"], arrays[f"{name}.kept"]
+        assert np.count_nonzero(~kept) == round(0.7 * kernel.size)
+        assert not kernel[~kept].any()
+        left += np.count_nonzero(kernel)
+    assert left > 0
+    in_graph = sum(
+        int(np.count_nonzero(n.op.w)) for n in graph.nodes if isinstance(n.op, Affine) and n.name != "decision"
+    )
+    assert in_graph <= left
+    history = read_json(tmp_path / "history.json")
+    counted = np.sum(list(history["zero_weights"].values()), axis=0)
+    assert counted[2] - counted[0] == left
+    assert counted[1] == sum(round(0.7 * size) for _, _, size in history["zero_weights"].values())
+    assert all(a.mismatches == 0 for a in result.selfcheck(tmp_path, graph))
+
+
+class _Stopped(Exception):
+    """Stands for the power cut."""
+
+
+RAMP = [pytest.param("", phase, marks=pytest.mark.slow) for phase in ("ramp", "fine_tune")]
+
+
+@pytest.mark.parametrize(("bits", "phase"), [("bits = 6", "uniform"), *RAMP])
+def test_masks_survive_a_stop(tmp_path, monkeypatch, bits, phase):
+    s, events, front = pruned(bits), sample(), plugins.find("frontends", "hgq")
+    front.train(s, events, tmp_path / "plain", None)
+    write, stop_at = loop._write, {"ramp": 3, "fine_tune": 1, "uniform": 3}[phase]
+
+    def interrupted(path, key, history, state):
+        write(path, key, history, state)
+        if path.stem == phase and len(history) == stop_at:
+            raise _Stopped
+
+    with monkeypatch.context() as broken:
+        broken.setattr(loop, "_write", interrupted)
+        with pytest.raises(_Stopped):
+            front.train(s, events, tmp_path / "broken", None)
+    front.train(s, events, tmp_path / "broken", None)
+    assert {n: digest_path(tmp_path / "broken" / n) for n in PRODUCTS} == {
+        n: digest_path(tmp_path / "plain" / n) for n in PRODUCTS
+    }
 
 
 PROGRAM = """

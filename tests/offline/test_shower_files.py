@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 from trigger_ml import cli
 from trigger_ml.errors import SampleError, SpecError
 from trigger_ml.offline import events
+from trigger_ml.offline.metrics import Number
 from trigger_ml.offline.showers import binning as binnings
-from trigger_ml.offline.showers import detector, files
+from trigger_ml.offline.showers import detector, files, metrics
 from trigger_ml.offline.showers.binning import Binning, Layer
 from trigger_ml.offline.showers.detector import Showers
 from trigger_ml.offline.sources import shower_voxels
@@ -33,7 +36,11 @@ edges = st.lists(st.integers(1, 9999), max_size=6, unique=True).map(lambda x: (0
 layers = st.builds(Layer, st.integers(0, 99).map(str), edges, st.integers(1, 8))
 
 
-@given(found=st.lists(layers, min_size=1, max_size=5).filter(lambda x: sum(layer.voxels for layer in x)))
+@given(
+    found=st.lists(layers, min_size=1, max_size=5, unique_by=lambda x: x.name).filter(
+        lambda x: sum(layer.voxels for layer in x)
+    )
+)
 def test_a_binning_is_read_as_it_was_written(found, tmp_path_factory):
     binning, path = Binning("electron", tuple(found)), tmp_path_factory.mktemp("xml") / "x.xml"
     binnings.write(path, binning)
@@ -64,6 +71,7 @@ def test_a_binning_of_the_challenge(tmp_path):
         ("</Bins>", "", "ParseError"),
         ("<Bins>", '<!DOCTYPE b [<!ENTITY a "b">]><Bins>', "document type"),
         ("Bin ", "Bun ", "ParseError"),
+        ('id="12"', 'id="3"', "same id"),
         ("<Bins>", "<Bins>" + " " * binnings.LARGEST, "larger than"),
     ],
 )
@@ -124,6 +132,16 @@ def _replace(name, array):
     return change
 
 
+def _holes(shape, chunks=None):
+    def change(file):
+        del file["showers"]
+        data = file.create_dataset("showers", shape, np.float32, chunks=chunks)
+        if chunks and shape[0] == 50:
+            data[:40] = 1
+
+    return change
+
+
 def _put(name, index, value):
     def change(file):
         file[name][index] = value
@@ -141,6 +159,9 @@ def _put(name, index, value):
         (_replace("showers", np.ones(50)), "must be two-dimensional floats"),
         (_replace("incident_energies", np.ones((49, 1))), r"must be \(50, 1\)"),
         (_replace("incident_energies", np.ones((50, 2))), r"must be \(50, 1\)"),
+        (_holes((50, 72), chunks=(10, 72)), "never written"),
+        (_holes((50, 72)), "never written"),
+        (_holes((2**30, 72), chunks=(10, 72)), "split the file"),
         (_put("showers", (7, 3), np.nan), "voxels hold 1 values .* event 7"),
         (_put("showers", (7, 3), -1), "voxels hold 1 values .* event 7"),
         (_put("incident_energies", (4, 0), np.inf), "incident energies hold 1 .* event 4"),
@@ -174,15 +195,17 @@ def test_a_written_sample_is_a_source(tmp_path, capsys):
     """From the command line to a file to events; the seed alone decides."""
     pytest.importorskip("numba", reason="needs the extra offline")
     path, other = tmp_path / "x.hdf5", tmp_path / "y.hdf5"
-    line = ["offline", "sample", "shower_voxels", "--events", "200", "--seed", "3", "--kind", "photon", "--out"]
+    line = ["offline", "sample", "shower_voxels", "--events", "800", "--seed", "3", "--kind", "photon", "--out"]
     assert cli.main([*line, str(path)]) == 0
     assert cli.main([*line, str(other)]) == 0
     assert path.read_bytes() == other.read_bytes()
-    parts = shower_voxels.read(path).parts(100, 1)
-    assert parts.test.truth.shape == (100, 78)
+    parts = shower_voxels.read(path).parts(400, 1)
+    assert parts.test.truth.shape == (400, 78)
     assert np.all(parts.test.reco[:, 1] == 1)
-    with pytest.raises(SpecError, match="training and test need 202"):
-        shower_voxels.read(path).parts(101, 1)
+    with pytest.raises(SpecError, match="training and test need 802"):
+        shower_voxels.read(path).parts(401, 1)
+    with pytest.raises(SpecError, match="give 400 or more"):
+        shower_voxels.read(path).parts(399, 1)
     assert cli.main([*line[:-1], "--out", str(path), "--kind", "pion"]) == 3
     assert "no kind 'pion'" in capsys.readouterr().err
 
@@ -192,3 +215,53 @@ def test_only_sources_that_can_write_do(tmp_path):
         events.write("gaussians", tmp_path / "x.hdf5", 10, 1)
     with pytest.raises(SpecError, match="no source 'showr'"):
         events.module("showr")
+
+
+def test_files_that_are_compared_must_be_of_one_binning(tmp_path):
+    one, other = tmp_path / "x.hdf5", tmp_path / "y.hdf5"
+    files.write(one, _showers(), detector.binning("photon"))
+    files.write(other, _showers(), detector.binning("electron"))
+    with pytest.raises(SampleError, match="binning files that differ"):
+        files.both(one, other)
+    one.with_suffix(".xml").unlink()
+    assert files.both(one, other)[2] == detector.binning("electron")
+
+
+def test_the_numbers_of_two_files_from_the_command_line(tmp_path, capsys, monkeypatch):
+    """Two samples of GFlash are alike, electrons among photons are not; no network is trained here."""
+    pytest.importorskip("scipy", reason="needs the extra report")
+    monkeypatch.setattr(metrics, "told_apart", lambda *_: Number(0.5, 0.01))
+    for name, kind, seed in (("a", "gflash_photon", 1), ("b", "gflash_photon", 2), ("c", "gflash_electron", 3)):
+        events.write("shower_voxels", tmp_path / f"{name}.hdf5", 2000, seed, kind)
+    (tmp_path / "c.xml").write_bytes((tmp_path / "a.xml").read_bytes())
+    found = []
+    for name in ("b", "c"):
+        line = ["offline", "showers", str(tmp_path / f"{name}.hdf5"), str(tmp_path / "a.hdf5"), "--json"]
+        assert cli.main(line) == 0
+        found.append({each["number"]: each["value"] for each in json.loads(capsys.readouterr().out)})
+    assert set(found[0]) >= {"FPD", "KPD", "auc low level", "separation E_tot / E_inc", "separation voxel energies"}
+    assert found[1]["FPD"] > 0.01 > abs(found[0]["FPD"])
+    assert found[1]["separation layer energies"] > 2 * found[0]["separation layer energies"]
+    assert cli.main(["offline", "showers", str(tmp_path / "a.hdf5"), str(tmp_path / "d.hdf5")]) == 3
+    assert "missing" in capsys.readouterr().err
+
+
+def test_a_file_of_another_binning_is_a_source_with_all_numbers(tmp_path, monkeypatch):
+    """368 voxels of the challenge's photons, some layers without angles, energies far below ours."""
+    pytest.importorskip("scipy", reason="needs the extra report")
+    monkeypatch.setattr(metrics, "told_apart", lambda *_: Number(0.5, 0.01))
+    path, rng = tmp_path / "x.hdf5", np.random.default_rng(4)
+    path.with_suffix(".xml").write_text(PUBLIC)
+    voxels = rng.gamma(0.2, 1.0, (900, 368)) * rng.uniform(0.1, 3, (900, 1))
+    voxels[voxels < 0.02] = 0
+    files.write(path, Showers(1.2 * voxels.sum(1) + 1, voxels), binnings.read(path.with_suffix(".xml")))
+    source = shower_voxels.read(path)
+    p = source.parts(450, 1)
+    assert p.test.truth.shape == (450, 5 + 368)
+    assert source.leading == 5
+    shown = source.view(p.test.truth, p.test.reco)
+    assert all(np.isfinite(values).all() for values in shown.values())
+    assert np.median(shown["sparsity"]) == pytest.approx((voxels == 0).mean(), abs=0.03)
+    found = source.measures(p.simulation.truth, p.test, p.simulation, 1)
+    assert abs(found["FPD of truth"].value) < 5 * found["FPD of truth"].error
+    assert not [name for name in found if "GFlash" in name]

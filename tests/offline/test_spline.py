@@ -133,14 +133,18 @@ def test_a_flow_of_splines_gives_the_same_bits_in_every_lowering(precision):
     rng = np.random.default_rng(5)
     weights = {k: rng.normal(0, 0.3, s).astype(np.float32) for k, s in network.parts.items()}
     feed = {p.name: rng.normal(size=(100_000, *p.shape)).astype(np.float32) for p in network.ports}
-    answers = []
+    answers, alone = [], []
     for lowering in LOWERINGS:
         written = made.model(network, weights, lowering)
+        session = made.opened(written.content, written.digest)
+        each = [{k: v[i : i + 1] for k, v in feed.items()} for i in range(0, 100_000, 1001)]
+        alone.append([made.evaluate(session, one) for one in each])
         for threads, batch in ((1, 4096), (2, 2000)):  # 2000: two threads share it where no vector register ends
             session = made.opened(written.content, written.digest, threads)
             parts = [{k: v[i : i + batch] for k, v in feed.items()} for i in range(0, 100_000, batch)]
             answers.append(np.concatenate([made.evaluate(session, part) for part in parts]))
     assert all(np.array_equal(y, answers[0]) for y in answers)
+    assert all(np.array_equal(y, alone[0]) for y in alone)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from trigger_ml.errors import Mismatch, SpecError
 from trigger_ml.offline import deploy, networks, objectives, run, training
 from trigger_ml.offline.framework import Trained, deployed, start_weights
 from trigger_ml.offline.spec import parse
+from trigger_ml.offline.tasks import flow
 
 pytestmark = [pytest.mark.needs_train, pytest.mark.needs_onnx]
 
@@ -130,6 +131,43 @@ def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "task", None)
     assert cli.main(command) == 0  # nothing is done again
     assert (tmp_path / "all.json").read_bytes() == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("objective", "kind"),
+    [("flow_matching", "deep_sets"), ("score_ve", "transformer"), ("bridge", "unet"), ("spline_flow", "residual")],
+)
+def test_two_trainings_end_in_the_same_bits(objective, kind, tmp_path, monkeypatch):
+    """Gathers and one-hot sums have gradients that add up; their order must not change."""
+    monkeypatch.setattr(training, "prove", lambda *_: None)
+    spec = (
+        SPEC.format(objective)
+        .replace("[network]", f'[network]\nkind = "{kind}"')
+        .replace("steps = 3", 'method = "euler"')
+    )
+    row, rng = parse(spec), np.random.default_rng(1)
+    data = tuple(rng.normal(size=(600, 4)).astype(np.float32) for _ in range(2))
+    made = flow.generator(row, 4, 4, "all", (2, 2))
+    found = [
+        training.trained(training.Place(row, tmp_path / str(i), "net", None), made.network, made.loss, data, {})
+        for i in range(2)
+    ]
+    assert all(np.array_equal(found[0][k], found[1][k]) for k in found[0])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
+@pytest.mark.parametrize("kind", ["deep_sets", "transformer", "unet"])
+@pytest.mark.parametrize("objective", ["classifier", "flow_matching", "score_vp"])
+def test_a_row_of_every_kind_of_network(kind, objective, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "PRECISIONS", ("all",))
+    monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
+    monkeypatch.setattr("trigger_ml.offline.tasks.generated.RANKED", 200)
+    monkeypatch.setattr(training, "prove", lambda *_: None)
+    (tmp_path / "spec.toml").write_text(SPEC.format(objective).replace("[network]", f'[network]\nkind = "{kind}"'))
+    content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
+    assert content["differing"] == []
 
 
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")

@@ -83,6 +83,11 @@ def test_the_known_network_brings_kicks_to_the_truth(name):
     assert found.std() == pytest.approx(WIDTH, rel=0.05)
 
 
+@pytest.mark.parametrize(("steps", "least", "most"), [(20, 0.86, 0.93), (50, 0.94, 0.97), (100, 0.965, 0.985)])
+def test_how_narrow_few_steps_of_a_bridge_are(steps, least, most):
+    assert least < np.sqrt(variance(walk(PATHS["bridge"], steps), bridge_net, 0.0)) / WIDTH < most
+
+
 def test_without_kicks_a_bridge_goes_to_the_mean():
     """Each step then leads to where the expected truth is: at the end to that."""
     found = follow(walk(PATHS["bridge"], 50, kicked=False), np.full((3, 1), MEASURED), None, bridge_net)
@@ -125,6 +130,12 @@ SPEC = 'name = "a"\ntitle = "b"\n[sample]\nname = "gaussians"\n[objective]\nname
 def test_what_cannot_be_followed(objective, method, sentence):
     with pytest.raises(SpecError, match=sentence):
         generator(parse(SPEC.format(objective, method)), 3, 3, "none")
+
+
+def test_couplings_have_networks_of_their_own():
+    row = parse(SPEC.format("spline_flow", "euler").replace("[objective]", '[network]\nkind = "unet"\n[objective]'))
+    with pytest.raises(SpecError, match="spline_flow has networks of its own"):
+        generator(row, 3, 3, "none")
 
 
 @pytest.mark.parametrize("objective", ["bridge", "direct_diffusion"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 
 from tests.physics.sample import sample, scores
+from trigger_ml.estimators import sharing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
 from trigger_ml.ir.build import Builder
-from trigger_ml.physics import precision, rate_points, rate_table
+from trigger_ml.physics import precision, rate_points, rate_table, teaching
 from trigger_ml.physics.evaluate import evaluate
 from trigger_ml.physics.menu_rates import Fired, menu_rates
 from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, RateTable
@@ -92,6 +95,14 @@ def rates(background=20_000, signal=2_000, targets=(10.0, 300.0)):
             events.source,
             points,
         ),
+        taught=teaching.taught(
+            {"teacher": floating, "float": floating, "quantized": quantized},
+            events.source,
+            targets,
+            2760,
+            resamplings=20,
+            seed=1,
+        ),
         elsewhere=(
             Elsewhere(
                 EventFile("busy.h5", "01" * 32, background, 9_000, 60.0, "background/all"),
@@ -111,6 +122,22 @@ def scan():
 
     points = [found(0.7 + 0.02 * n, ebops=900 * n, method=m, bits=n) for m in ("ptq", "qat") for n in (4, 8)]
     return precision.read({"points": points, "own": found(0.93, ebops=2500), "float": found(0.94)})
+
+
+def reuse():
+    """Two factors, the second one synthesized."""
+    points = [
+        {
+            "reuse": n, "io_type": "io_parallel", "events": 20_000, "mismatches": 0,
+            "quantities": [asdict(q) for q in (
+                Quantity("multipliers", 1200 // n, "", "estimated", "by hand"),
+                Quantity("initiation_interval", n, "cycles", "estimated", "by hand"),
+                *([Quantity("dsp", 17, "", "vendor csynth", "C synthesis 2023.2")] if n > 1 else []),
+            )],
+        }
+        for n in (1, 4)
+    ]  # fmt: skip
+    return sharing.read({"graph": "ab" * 32, "points": points})
 
 
 def report(background=20_000, signal=2_000, physics=PHYSICS, **changes):

@@ -9,7 +9,7 @@ import pytest
 
 from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError
-from trigger_ml.report import card
+from trigger_ml.report import card, model_table
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted(p.parent for p in (ROOT / "models").glob("*/qgraph.json"))
@@ -48,3 +48,25 @@ def test_a_page_without_one_place_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ArtifactError, match="has no place for figures"):
         card.put(page, "new\n")
     assert page.read_text() == text
+
+
+def row(counted: int) -> dict:
+    def e(value: float) -> dict[str, float]:
+        return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+    both = {"A_to_4l": {"quantized": e(0.8), "float": e(0.9)}}
+    table = {"events": counted, "tpr": {"A_to_4l": e(0.5)}, "shift": {"A_to_4l": e(0.03)}}
+    return {
+        "model": f"m{counted}", "sample": "s", "working_point": "rate_10_khz", "auc": both, "tpr": both,
+        "counter": None, "tagging": {"A_to_4l": {"quantized": None}}, "counted": table if counted else None,
+    }  # fmt: skip
+
+
+def test_efficiencies_are_those_of_the_larger_file_where_all_models_were_run_on_it() -> None:
+    alike = model_table.physics([row(1000), row(1000)])
+    assert "efficiency at 10 kHz counted on 1,000 crossings, quantized, % | quantized − float, % |" in alike
+    assert "| 50.0 ± 1.0 | +3.0 ± 1.0 |" in alike
+    for rows in ([row(1000), row(2000)], [row(1000), row(0)], [row(0)]):
+        mixed = model_table.physics(rows)
+        assert "counted on" not in mixed
+        assert "| 80.0 ± 1.0 | 90.0 ± 1.0 |" in mixed

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from tests.report.example import graph, rates, report, scan
+from tests.report.example import graph, rates, report, reuse, scan
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.report import Agreement, BudgetLine, summarize
 from trigger_ml.report.document import document
@@ -32,7 +32,7 @@ def test_document_meets_its_schema(data, schema):
     jsonschema.validate(document(data), schema)
     jsonschema.validate(document(replace(data, physics=None, failures=("No.",))), schema)
     table = rates(4_000, 500)
-    jsonschema.validate(document(replace(data, scan=scan())), schema)
+    jsonschema.validate(document(replace(data, scan=scan(), reuse=reuse())), schema)
     jsonschema.validate(document(replace(data, scan=replace(scan(), own=None))), schema)
     jsonschema.validate(document(replace(data, rates=table)), schema)
     jsonschema.validate(

@@ -6,7 +6,10 @@ import re
 
 import pytest
 
-from trigger_ml.report.offline_page import RowResult, render
+from trigger_ml.errors import ArtifactError
+from trigger_ml.report import card, offline_doc
+from trigger_ml.report.offline_numbers import RowResult
+from trigger_ml.report.offline_page import render
 
 
 def _result(value: float, differing=(), scatter: float | None = 0.002, weights: int = 100):
@@ -41,6 +44,16 @@ def test_numbers_costs_and_figures():
     assert "&lt;b&gt;" in page
 
 
+def test_numbers_of_other_things_stand_at_the_end_of_their_line():
+    results = {"none": _result(0.01), "all": _result(0.02)}
+    for content in results.values():
+        content["metrics"] |= {"wasserstein of truth": {**content["metrics"]["wasserstein"], "value": 0.005}}
+    text = re.sub(r"\s+", " ", _page(**results))
+    assert "<th>float</th><th>all</th><th>other truth</th>" in text
+    assert "0.0200 ± 0.0012 (0.0020)</td><td>0.0050 ± 0.0012 (0.0020)</td></tr>" in text
+    assert "<td>wasserstein of truth</td>" not in text
+
+
 def test_what_differs_is_named_first():
     page = _page(none=_result(0.01), all=_result(0.02, differing=("int8",)))
     assert "DIFFERENT" in page
@@ -51,3 +64,20 @@ def test_a_row_with_one_precision_and_one_training():
     page = _page(all=_result(0.02, scatter=None))
     assert "0.0200 ± 0.0012<" in page
     assert "trainings" not in page
+
+
+def test_the_table_of_the_documentation(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra report")
+    rows = [RowResult(name, "A row", "x", {"none": _result(0.01), "all": _result(0.02, weights=10)}) for name in "ab"]
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{card.BEGIN}\nold\n{card.END}\nafter\n")
+    offline_doc.write(rows, page, tmp_path)
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    want = "| `a` | wasserstein | 0.0100 ± 0.0012 (0.0020) | 0.0200 ± 0.0012 (0.0020) | 10 | 0.25 | 2026-01-02 |"
+    assert want in text
+    assert (tmp_path / "offline_all_0.svg").exists()
+    page.write_text("nothing\n")
+    with pytest.raises(ArtifactError, match="no place for figures"):
+        offline_doc.write(rows, page, tmp_path)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.example import rates, report, scan
+from tests.report.example import rates, report, reuse, scan
 from trigger_ml.artifact import read_json
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
@@ -71,6 +71,16 @@ def data():
 @pytest.fixture(scope="module")
 def page(data):
     return render(data)
+
+
+def test_a_scan_of_reuse_factors_keeps_sources_apart(data, page):
+    scanned = render(replace(data, reuse=reuse()))
+    assert "<h2>Reuse</h2>" in scanned
+    assert "<h2>Reuse</h2>" not in page
+    assert scanned.count("<figure") == page.count("<figure") + 1
+    heads = re.findall(r"<th>(\w[\w ]*)<br><span class=\"soft\">([\w ]+)</span></th>", scanned)
+    assert ("DSP", "vendor csynth") in heads
+    assert ("multipliers", "estimated") in heads
 
 
 def test_a_scan_of_precisions_has_a_section(data, page):

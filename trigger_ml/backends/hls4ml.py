@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.artifact import atomic_folder
-from trigger_ml.backends.hls import adders, project, readme, testbench
+from trigger_ml.backends.hls import adders, project, readme, stream, testbench
 from trigger_ml.backends.hls.layers import kernel, lower
 from trigger_ml.errors import Unsupported
 from trigger_ml.ir import ops
@@ -36,6 +36,8 @@ def check(graph: Graph, target: Target) -> None:
         Unsupported: with the node and the reason.
     """
     known = bounds(graph)
+    if target.io_type == "io_stream":
+        stream.check(graph)
     for node in graph.nodes:
         op: Any = node.op
         if target.strategy == "distributed_arithmetic" and isinstance(op, (ops.Affine, ops.Conv)):
@@ -62,7 +64,8 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
         ToolMissing: if hls4ml is not installed.
     """
     check(graph, target)
-    model = lower(graph, target.strategy)
+    streams = target.io_type == "io_stream"
+    model = stream.lower(graph) if streams else lower(graph, target.strategy)
     with atomic_folder(folder) as part:
         types = project.write(model, part, target)
         testbench.write(model, digest(graph), part, types)

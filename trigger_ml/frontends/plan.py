@@ -21,7 +21,7 @@ from trigger_ml.families import double, inputs
 from trigger_ml.families import layers as net
 from trigger_ml.families.layers import Floats, Layer, forward
 from trigger_ml.fixed import Fixed
-from trigger_ml.frontends import teacher
+from trigger_ml.frontends import taught, teacher
 from trigger_ml.frontends.floatnet import Arrays
 from trigger_ml.frontends.mixing import mixed
 from trigger_ml.samples.dataset import Feature, Sample
@@ -140,6 +140,8 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
         made = _pair(spec, sample, layers, key, checkpoints, console)
     else:
         made = _anomaly(spec, sample, layers, key, checkpoints, console)
+    if made.teachers:
+        write_npz(folder / taught.FILE, taught.packed(made.teachers))
     write_npz(folder / "float.npz", made.twin)
     y, start = made.y, made.start
     reach = forward(layers, start, inputs.scaled(np.concatenate([validation, made.x[-len(validation) :]])))
@@ -160,19 +162,24 @@ def prepare(spec: Spec, sample: Sample, folder: Path, console: Console | None) -
 
 def float_digest(spec: Spec) -> str:
     """Of all that the float networks depend on: not of bits, nor of how quantized training goes."""
-    train = dataclasses.replace(spec.train, epochs=1, fine_tune_epochs=0, ebops_target=None, ebops_beta=(1.0, 1.0))
+    unpruned = dataclasses.replace(spec.train, sparsity=0.0, prune_start=0, prune_end=None)
+    train = dataclasses.replace(unpruned, epochs=1, fine_tune_epochs=0, ebops_target=None, ebops_beta=(1.0, 1.0))
     model = dataclasses.replace(spec.model, frontend="hgq", bits=None)
     return dataclasses.replace(spec, train=train, model=model).digest("seed", "sample", "model", "train")
 
 
 @dataclass(frozen=True)
 class _Target:
-    """What the float part of training gives: events, what is to be said of them, and the networks that said it."""
+    """What the float part of training gives: events, what is to be said of them, and the networks that said it.
+
+    ``teachers`` are those of a student alone, whose twin is another network.
+    """
 
     x: Integers
     y: Floats
     twin: Arrays
     start: Arrays
+    teachers: tuple[Arrays, ...] = ()
 
 
 def _anomaly(
@@ -187,11 +194,11 @@ def _anomaly(
         raw = teacher.errors(trained, spec, sample, x)
         low, spread = np.quantile(raw, 0.001), raw[: len(train)].std()
         twin = teacher.student(spec, sample, x, ((raw - low) / spread)[:, None], key, checkpoints, console)
-        start = twin
+        start, kept = twin, tuple(trained)
     else:
-        twin = trained[0]
+        twin, kept = trained[0], ()
         start = _firmware(layers, twin)
-    return _Target(x, forward(layers, start, inputs.scaled(x)), twin, start)
+    return _Target(x, forward(layers, start, inputs.scaled(x)), twin, start, kept)
 
 
 def _pair(

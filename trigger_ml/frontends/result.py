@@ -84,12 +84,23 @@ def write(
     write_npz(folder / "selfcheck.npz", {"x": checked, **{f"node.{k}": v for k, v in kept.items()}})
     graph = to_graph(arrays, spec, sample, rounding)
     score = quality(graph, spec, plan, sample.gives_rates)
-    write_json(folder / "history.json", {"phases": dict(history), "score": score})
+    write_json(folder / "history.json", {"phases": dict(history), "score": score, "zero_weights": zeros(arrays)})
     if console is not None and not score["enough_levels"]:
         console.print(
             f"[yellow]the score has {score['levels_above_working_point']} levels above the working point, fewer than "
             f"{ENOUGH_LEVELS}: thresholds there are coarse, or the sample has too few events to tell"
         )
+
+
+def zeros(arrays: Arrays) -> dict[str, list[int]]:
+    """For each layer: weights that are exactly zero, those that were pruned, and all of them."""
+    found = {}
+    for key, kernel in arrays.items():
+        name, _, part = key.rpartition(".")
+        if part == "kernel":
+            pruned = np.count_nonzero(~arrays[f"{name}.kept"]) if f"{name}.kept" in arrays else 0
+            found[name] = [int(np.count_nonzero(kernel == 0)), int(pruned), int(kernel.size)]
+    return found
 
 
 def complete(spec: Spec, sample: Sample, plan: Plan, arrays: Arrays, rounding: Rounding) -> Arrays:

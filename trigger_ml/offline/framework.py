@@ -25,7 +25,7 @@ def start_weights(network: Network, seed: int) -> dict[str, NDArray[np.float32]]
     rng, found = np.random.default_rng(seed), {}
     for name, shape in network.parts.items():
         part = name.rpartition(".")[2]
-        if part == "kernel":
+        if part in ("kernel", "place"):
             reach = np.sqrt(6 / sum(shape))
             found[name] = rng.uniform(-reach, reach, shape).astype(np.float32)
         else:
@@ -151,7 +151,25 @@ def _other(node: Node, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
         case layers.TimeEmbedding():
             angles = x * node.op.angles
             return ops.concatenate([ops.cos(angles), ops.sin(angles)], axis=-1)
+        case _:
+            return _of_items(node, inputs, weights)
+
+
+def _of_items(node: Node, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
+    """What treats elements or items by their number, or looks at several."""
+    from keras import ops
+
+    x = inputs[0]
+    match node.op:
+        case layers.Reshape(shape=shape):
+            return ops.reshape(x, (-1, *shape))
+        case layers.Cells():
+            return _cells(node.op, x)
+        case layers.Place():
+            return x + weights[f"{node.name}.place"]
         case layers.Pool():
+            if len(inputs) == 1:
+                return ops.mean(x, axis=-2)
             count = ops.maximum(ops.sum(inputs[1], axis=-2), 1.0)
             return ops.sum(x * inputs[1], axis=-2) / count
         case layers.Spline(bins=bins, bound=bound):
@@ -167,6 +185,18 @@ def _attention(node: Node, inputs: list[Any]) -> Any:
     items, width = inputs[0].shape[-2:]
     each = width // heads
     q, k, v = (ops.transpose(ops.reshape(x, (-1, items, heads, each)), (0, 2, 1, 3)) for x in inputs[:3])
-    hidden = ops.reshape((1.0 - inputs[3]) * MASKED, (-1, 1, 1, items))
-    scores = ops.softmax(ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) * (1 / np.sqrt(each)) + hidden, axis=-1)
-    return ops.reshape(ops.transpose(ops.matmul(scores, v), (0, 2, 1, 3)), (-1, items, width))
+    scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) * (1 / np.sqrt(each))
+    if len(inputs) == 4:
+        scores = scores + ops.reshape((1.0 - inputs[3]) * MASKED, (-1, 1, 1, items))
+    mixed = ops.matmul(ops.softmax(scores, axis=-1), v)
+    return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, items, width))
+
+
+def _cells(op: layers.Cells, x: Any) -> Any:
+    from keras import ops
+
+    index = np.asarray(op.index, np.int32)
+    if index.min() < 0:
+        x = ops.pad(x, ((0, 0), (0, 1), (0, 0)))
+        index = np.where(index < 0, x.shape[1] - 1, index)
+    return ops.reshape(ops.take(x, index.ravel(), axis=1), (-1, len(index), index.shape[1] * x.shape[2]))

@@ -103,12 +103,12 @@ class TimeEmbedding:
 
 @dataclass(frozen=True)
 class Pool:
-    """Mean over the first axis of ``(items, features)``, with a mask ``(items, 1)`` of 0 and 1 as second input."""
+    """Mean over the first axis of ``(items, features)``; a second input may be a mask ``(items, 1)`` of 0 and 1."""
 
 
 @dataclass(frozen=True)
 class Attention:
-    """Softmax attention of inputs q, k, v ``(items, features)`` and a mask ``(items, 1)`` (arXiv:1706.03762)."""
+    """Softmax attention of q, k, v ``(items, features)``; a mask ``(items, 1)`` may follow (arXiv:1706.03762)."""
 
     heads: int
 
@@ -121,9 +121,31 @@ class Spline:
     bound: float
 
 
+@dataclass(frozen=True)
+class Reshape:
+    """The same elements in another shape of a row."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Some items' features side by side: item i of the result has those of the items ``index[i]``; -1 stands for zeros.
+
+    Neighbourhoods of a grid so become a convolution's input, blocks of cells one cell, a cell several.
+    """
+
+    index: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A trained vector for each item is added; part ``place`` ``(items, features)``."""
+
+
 Op = (
     Linear | Scale | Activation | Norm | Add | Modulate | Concat | Take | Standardize | TimeEmbedding | Pool | Attention
-    | Spline
+    | Spline | Reshape | Cells | Place
 )  # fmt: skip
 
 
@@ -190,6 +212,8 @@ class Network:
                 found |= {f"{node.name}.kernel": (width, node.op.units), f"{node.name}.bias": (node.op.units,)}
             elif isinstance(node.op, (Norm, Standardize)):
                 found |= {f"{node.name}.scale": (width,), f"{node.name}.shift": (width,)}
+            elif isinstance(node.op, Place):
+                found[f"{node.name}.place"] = self.shapes[node.inputs[0]]
         return found
 
     @property
@@ -212,14 +236,22 @@ class Network:
                 raise GraphError(f"the weight {name!r} is not finite: train again with a lower learning rate")
 
 
-ARITY: Mapping[type, int] = {Add: 0, Concat: 0, Modulate: 3, Pool: 2, Attention: 4, Spline: 2}
-"""Number of inputs of an operation, 0 for two or more; 1 where it is not listed."""
+ARITY: Mapping[type, tuple[int, ...]] = {
+    Add: (),
+    Concat: (),
+    Modulate: (3,),
+    Pool: (1, 2),
+    Attention: (3, 4),
+    Spline: (2,),
+}
+"""Possible numbers of inputs of an operation, none for two or more; 1 where it is not listed."""
 
 
 def _shape(node: Node, inputs: list[Shape]) -> Shape:
-    wanted = ARITY.get(type(node.op), 1)
-    if len(inputs) != wanted if wanted else len(inputs) < 2:
-        raise GraphError(f"layer {node.name!r} has {len(inputs)} inputs, it takes {wanted or 'two or more'}")
+    wanted = ARITY.get(type(node.op), (1,))
+    if len(inputs) not in wanted if wanted else len(inputs) < 2:
+        takes = " or ".join(map(str, wanted)) or "two or more"
+        raise GraphError(f"layer {node.name!r} has {len(inputs)} inputs, it takes {takes}")
     first = inputs[0]
     match node.op:
         case Linear(units=units):
@@ -238,10 +270,8 @@ def _shape(node: Node, inputs: list[Shape]) -> Shape:
             return (*first[:-1], sum(s[-1] for s in inputs))
         case Pool() | Attention():
             return _of_items(node, inputs)
-        case Spline(bins=bins):
-            if len(first) != 1 or inputs[1] != (first[0] * (3 * bins - 1),):
-                raise GraphError(f"layer {node.name!r}: splines of {bins} bins for {first} can't read {inputs[1]}")
-            return first
+        case Spline() | Reshape() | Cells() | Place():
+            return _of_elements(node, inputs)
         case Add() | Modulate():
             try:
                 return np.broadcast_shapes(*inputs)
@@ -252,11 +282,34 @@ def _shape(node: Node, inputs: list[Shape]) -> Shape:
 
 
 def _of_items(node: Node, inputs: list[Shape]) -> Shape:
-    """The shape of what looks at several items, with a mask as last input."""
-    *data, mask = inputs
+    """The shape of what looks at several items, with or without a mask as last input."""
+    masked = len(inputs) in (2, 4)
+    data, masks = (inputs[:-1], inputs[-1:]) if masked else (inputs, [])
     first = data[0]
-    if len(first) != 2 or any(s != first for s in data) or mask != (first[0], 1):
-        raise GraphError(f"layer {node.name!r}: shapes {data} and a mask {mask} don't fit")
+    if len(first) != 2 or any(s != first for s in data) or any(mask != (first[0], 1) for mask in masks):
+        raise GraphError(f"layer {node.name!r}: shapes {data} and masks {masks} don't fit")
     if isinstance(node.op, Attention) and first[1] % node.op.heads:
         raise GraphError(f"layer {node.name!r}: {first[1]} features don't divide into {node.op.heads} heads")
     return first[1:] if isinstance(node.op, Pool) else first
+
+
+def _of_elements(node: Node, inputs: list[Shape]) -> Shape:
+    """The shape of what treats elements or items by their number."""
+    first = inputs[0]
+    match node.op:
+        case Spline(bins=bins):
+            if len(first) != 1 or inputs[1] != (first[0] * (3 * bins - 1),):
+                raise GraphError(f"layer {node.name!r}: splines of {bins} bins for {first} can't read {inputs[1]}")
+        case Reshape(shape=shape):
+            if np.prod(first) != np.prod(shape):
+                raise GraphError(f"layer {node.name!r} can't bring shape {first} to {shape}: the sizes differ")
+            return shape
+        case Cells(index=index):
+            taps = {len(row) for row in index}
+            if len(first) != 2 or len(taps) != 1 or any(not -1 <= i < first[0] for row in index for i in row):
+                raise GraphError(f"layer {node.name!r}: its index has uneven rows, or points to no item of {first}")
+            return len(index), taps.pop() * first[1]
+        case _:
+            if len(first) != 2:
+                raise GraphError(f"layer {node.name!r} reads shape {first}: it takes items with features")
+    return first

@@ -152,15 +152,7 @@ def transformer(
     c = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "condition")))
     for i in range(blocks):
         role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
-        m = s.put(Linear(6 * hidden), c)
-        parts = [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
-        y = s.put(Modulate(), s.put(Norm(), h), parts[0], parts[1])
-        q, k, v = (s.linear(hidden, role, y) for _ in range(3))
-        y = s.linear(hidden, role, s.put(Attention(heads), q, k, v, "mask"))
-        h = s.put(Modulate(), y, parts[2], h)
-        y = s.put(Modulate(), s.put(Norm(), h), parts[3], parts[4])
-        y = s.linear(hidden, role, s.put(Activation("silu"), s.linear(2 * hidden, role, y)))
-        h = s.put(Modulate(), y, parts[5], h)
+        h = attention_block(s, h, c, hidden, heads, role, "mask")
     s.linear(outputs, "last", s.put(Norm(), h))
     ports = (Port("x", (items, features)), Port("mask", (items, 1)), Port("condition", (1, condition)))
     return Network(ports, tuple(s.nodes))
@@ -184,11 +176,36 @@ def particle_transformer(
     h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
     for i in range(blocks):
         role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
-        y = s.put(Norm(), h)
-        q, k, v = (s.linear(hidden, role, y) for _ in range(3))
-        h = s.put(Add(), h, s.linear(hidden, role, s.put(Attention(heads), q, k, v, "mask")))
-        y = s.linear(2 * hidden, role, s.put(Norm(), h))
-        h = s.put(Add(), h, s.linear(hidden, role, s.put(Activation("silu"), y)))
+        h = attention_block(s, h, None, hidden, heads, role, "mask")
     y = s.linear(hidden, "outer", s.put(Pool(), s.put(Norm(), h), "mask"))
     s.linear(outputs, "last", s.put(Activation("silu"), y))
     return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))
+
+
+def attention_block(s: Stack, h: str, c: str | None, hidden: int, heads: int, role: Role, *mask: str) -> str:
+    """Attention and a two-layer network of each item.
+
+    Args:
+        s: takes the layers.
+        h: items ``(items, hidden)``.
+        c: what conditions both by adaptive normalisation, ``(1, hidden)``, if anything.
+        hidden: width.
+        heads: of the attention.
+        role: of its linear layers; those that make the modulation stay float.
+        mask: of the items, if any.
+    """
+    m = None if c is None else s.put(Linear(6 * hidden), c)
+    parts = [] if m is None else [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
+
+    def seen(first: int) -> str:
+        normal = s.put(Norm(), h)
+        return s.put(Modulate(), normal, parts[first], parts[first + 1]) if parts else normal
+
+    def joined(y: str, gate: int) -> str:
+        return s.put(Modulate(), y, parts[gate], h) if parts else s.put(Add(), h, y)
+
+    y = seen(0)
+    q, k, v = (s.linear(hidden, role, y) for _ in range(3))
+    h = joined(s.linear(hidden, role, s.put(Attention(heads), q, k, v, *mask)), 2)
+    y = s.put(Activation("silu"), s.linear(2 * hidden, role, seen(3)))
+    return joined(s.linear(hidden, role, y), 5)

@@ -43,7 +43,7 @@ class Network(_Section):
 
     kind: Literal["residual", "deep_sets", "transformer", "unet"] = limited("of network", default="residual")
     hidden: int = limited("width", 8, 4096, default=64)
-    blocks: int = limited("blocks; of residual two layers each", 1, 64, default=3)
+    blocks: int = limited("blocks; of residual two layers each; of unet the number of grids", 1, 64, default=3)
     heads: int = limited("heads of attention", 1, 64, default=4)
     latent: int = limited("latent dimensions, where there is a latent space", 1, 1024, default=8)
     low: Literal["ternary", "binary"] = limited("weights of low-bit layers", default="ternary")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from trigger_ml.offline.spec import FILE, OBJECTIVES, Row, load
 
 KIND, VERSION = "offline result", 2
 GOLDEN, SMALLEST = "float", "ternary"
+
+HEADLINES = ("auc", "triangular", "wasserstein")
+"""Numbers of which the first that a row has sums it up."""
 
 
 def table(models: Path, names: str = "*") -> list[dict[str, Any]]:
@@ -83,8 +87,23 @@ def _line(row: Row, precision: str, metric: str, number: Any, content: Any, plai
     }
 
 
-def beside(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines of :func:`table` with the precisions side by side: one line for each row and metric, then its size."""
+def headline(names: Iterable[str]) -> str | None:
+    """The number that sums a row up, of all that it has."""
+    return next((name for name in HEADLINES if name in set(names)), None)
+
+
+def beside(lines: list[dict[str, Any]], every: bool = True) -> list[dict[str, Any]]:
+    """The lines of :func:`table` with the precisions side by side: one line for each row and metric, then its size.
+
+    Args:
+        lines: of all rows.
+        every: every number of a row, not just the one that sums it up.
+    """
+    if not every:
+        names: dict[str, set[str]] = defaultdict(set)
+        for line in lines:
+            names[line["row"]].add(line["metric"])
+        lines = [line for line in lines if line["metric"] == headline(names[line["row"]])]
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line in lines:
         for metric, text in (

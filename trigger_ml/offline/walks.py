@@ -2,6 +2,9 @@
 
 A step is ``A x + B net(c x, t) + C kick`` with numbers A, B, C, c of that step, in this order in float32, so that a
 loop on the host and one inside a model give the same bits. Every kick is an input: no randomness is inside.
+
+A step takes the expected truth for the truth, so that few steps of a bridge give a spread that is too small: for normal
+truth of width 0.5 by some 9 % with 20 steps, 4 % with 50 and 2 % with 100 (``tests/offline/test_walks.py``).
 """
 
 from __future__ import annotations

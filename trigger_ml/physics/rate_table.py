@@ -144,6 +144,23 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """A distilled score, quantized and float, beside the score of the teachers that it has learned, on the same events.
+
+    Attributes:
+        auc: ``teacher``, ``float``, ``quantized`` -> signal -> area under the ROC curve against the file's events.
+        tpr: the same -> working point -> signal -> efficiency at its own threshold.
+        auc_shift: ``float``, ``quantized`` -> signal -> area minus the teacher's; paired error.
+        tpr_shift: the same -> working point -> signal -> efficiency minus the teacher's; paired bootstrap error.
+    """
+
+    auc: Mapping[str, Mapping[str, Estimate]]
+    tpr: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    auc_shift: Mapping[str, Mapping[str, Estimate]]
+    tpr_shift: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+
+
+@dataclass(frozen=True)
 class RateTable:
     """Rates of one graph on many zero-bias events.
 
@@ -165,6 +182,7 @@ class RateTable:
         menu: None without a menu.
         elsewhere: the same thresholds at other pileup.
         pair: None for a score that is not the lesser of two.
+        taught: None for a score that is not distilled, or whose teachers were not kept.
     """
 
     version: int
@@ -183,6 +201,7 @@ class RateTable:
     menu: OnMenu | None = None
     elsewhere: tuple[Elsewhere, ...] = ()
     pair: Pair | None = None
+    taught: Taught | None = None
 
 
 def read(value: Any) -> RateTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ COUNTED = (
 )  # fmt: skip
 
 SIDES = ("quantized", "float")
+LOWEST = 2
+"""Target rates, from the lowest, at which a card compares a student with its teacher."""
 
 Report = Mapping[str, Any]
 
@@ -101,7 +103,40 @@ def _rates(table: Mapping[str, Any]) -> list[str]:
         cells = [labels.point(at["name"]), str(at["threshold"]), f"{at['events']:,}", _error(at["rate_khz"])]
         cells += [_error(p["tpr"][s], 100) for s in signals]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += _taught(table, signals) if table.get("taught") else []
     return lines + (_pair(table["pair"]) if table.get("pair") else [])
+
+
+def _taught(table: Mapping[str, Any], signals: Sequence[str]) -> list[str]:
+    """The score beside that of the teacher it has learned: areas, and efficiencies at the lowest target rates."""
+    found = table["taught"]
+    points = [p["point"]["name"] for p in table["points"] if p["point"]["name"] in found["tpr"]["teacher"]]
+    lines = [
+        "",
+        f"Teacher and students on the same {table['file']['events']:,} events, each at its own threshold; "
+        "differences are paired.",
+        "",
+        f"| | {' | '.join(labels.process(s) for s in signals)} |",
+        "|---" * (len(signals) + 1) + "|",
+        *_beside("AUC", 1, found["auc"], found["auc_shift"], signals),
+    ]
+    for point in points[:LOWEST]:
+        tpr, shift = ({who: at[point] for who, at in found[key].items()} for key in ("tpr", "tpr_shift"))
+        lines += _beside(f"efficiency at {labels.point(point)}, %", 100, tpr, shift, signals)
+    return lines
+
+
+def _beside(
+    label: str, scale: float, values: Mapping[str, Any], shifts: Mapping[str, Any], signals: Sequence[str]
+) -> list[str]:
+    lines = []
+    for who in labels.TAUGHT:
+        cells = [_error(values[who][s], scale) for s in signals]
+        lines.append(f"| {label}, {labels.taught(who)} | {' | '.join(cells)} |")
+    for who in labels.TAUGHT[1:]:
+        cells = [_error(shifts[who][s], scale, True) for s in signals]
+        lines.append(f"| {label}, {labels.taught(who)} − teacher | {' | '.join(cells)} |")
+    return lines
 
 
 def _pair(pair: Mapping[str, Any]) -> list[str]:
@@ -134,5 +169,5 @@ def _name(q: Mapping[str, Any]) -> str:
     return f"{labels.quantity(q['name'])}{unit}{note}"
 
 
-def _error(estimate: Mapping[str, float], scale: float = 1) -> str:
-    return labels.measured(Estimate(estimate["value"], estimate["low"], estimate["high"]), scale)
+def _error(estimate: Mapping[str, float], scale: float = 1, sign: bool = False) -> str:
+    return labels.measured(Estimate(estimate["value"], estimate["low"], estimate["high"]), scale, sign)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.estimators.sharing import ReuseScan
 from trigger_ml.physics.precision import PrecisionScan
 from trigger_ml.physics.rate_table import RateTable
 from trigger_ml.physics.result import PhysicsResult
@@ -126,6 +127,7 @@ class ReportData:
         failures: further sentences that make the verdict FAIL.
         rates: what `trigger-ml rates` counted on a larger file; None where it was not run on this graph.
         scan: what `trigger-ml scan` found; None where it was not run.
+        reuse: what `trigger-ml scan --reuse` found of this graph; None where it was not run.
     """
 
     model: str
@@ -140,6 +142,7 @@ class ReportData:
     failures: tuple[str, ...] = ()
     rates: RateTable | None = None
     scan: PrecisionScan | None = None
+    reuse: ReuseScan | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:

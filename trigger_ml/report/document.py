@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.estimators.sharing import ReuseScan
 from trigger_ml.physics.result import PhysicsResult, ScoreResult
 from trigger_ml.report.data import BudgetLine, GraphSummary, ReportData
 
@@ -35,6 +36,7 @@ def document(data: ReportData) -> Json:
         "physics_left_out": data.no_physics,
         "rates": None if data.rates is None else _lists(asdict(data.rates)),
         "scan": None if data.scan is None else _lists(asdict(data.scan)),
+        "reuse": None if data.reuse is None else _reuse(data.reuse),
         "graph": _graph(data.graph),
         "provenance": dict(data.provenance),
     }
@@ -43,6 +45,13 @@ def document(data: ReportData) -> Json:
 def _quantity(q: Quantity) -> Json:
     found = {"name": q.name, "value": q.value, "unit": q.unit, "source": q.source, "tool": q.tool}
     return found | {k: v for k, v in (("low", q.low), ("high", q.high)) if v is not None}
+
+
+def _reuse(scan: ReuseScan) -> Json:
+    return {
+        "graph": scan.graph,
+        "points": [asdict(p) | {"quantities": [_quantity(q) for q in p.quantities]} for p in scan.points],
+    }
 
 
 def _budget(line: BudgetLine) -> Json:

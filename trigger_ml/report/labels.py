@@ -31,7 +31,12 @@ QUANTITIES = {
     "logic_levels": "levels of logic",
     "path_ns": "longest path",
     "ebops": "EBOPs",
+    "product_cycles": "cycles of the products",
 }
+
+
+TAUGHT = ("teacher", "float", "quantized")
+"""A distilled score's teacher and its students, in the order in which they learned."""
 
 
 def process(name: str) -> str:
@@ -42,6 +47,11 @@ def process(name: str) -> str:
 def quantity(name: str) -> str:
     """A quantity for people."""
     return QUANTITIES.get(name, name.replace("_", " "))
+
+
+def taught(name: str) -> str:
+    """A distilled score or its teacher for people."""
+    return name if name == "teacher" else f"{name} student"
 
 
 def point(name: str) -> str:

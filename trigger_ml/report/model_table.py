@@ -38,6 +38,7 @@ def row(report: Report, spec: Spec) -> dict[str, Any]:
         "working_point": at,
         "auc": {n: {side: s[side]["auc"] for side in SIDES if side in s} for n, s in signals.items()},
         "tpr": {n: {side: s[side]["tpr"][at] for side in SIDES if side in s} for n, s in signals.items()},
+        "counted": _counted(report.get("rates"), at),
         "tagging": {n: {side: s[side].get("tagging") for side in SIDES if side in s} for n, s in signals.items()},
         "counter": {
             "label": physics["baselines"][0]["label"],
@@ -49,6 +50,15 @@ def row(report: Report, spec: Spec) -> dict[str, Any]:
         "events": sum(a["events"] for a in report["agreement"]),
         "mismatches": sum(a["mismatches"] for a in report["agreement"]),
     }
+
+
+def _counted(rates: Mapping[str, Any] | None, at: str) -> dict[str, Any] | None:
+    """Efficiencies at the working point's rate on a larger file, and what quantization changed there, if it was run."""
+    points = {p["point"]["name"]: p["tpr"] for p in rates["points"]} if rates else {}
+    shifts = {s["point"]: s["tpr"] for s in rates["shifts"]} if rates else {}
+    if rates is None or at not in points or at not in shifts:
+        return None
+    return {"events": rates["file"]["events"], "tpr": points[at], "shift": shifts[at]}
 
 
 def costs(rows: Sequence[Row]) -> str:
@@ -77,13 +87,23 @@ def physics(rows: Sequence[Row]) -> str:
 def _group(point: str, signals: Sequence[str], rows: Sequence[Row]) -> str:
     tagging = all(r["tagging"][s]["quantized"] for r in rows for s in signals)
     heads = ["model", "signal", "AUC, quantized", "AUC, float"]
-    heads += [f"efficiency at {labels.point(point)}, quantized, %", "float, %"]
+    counted = {r["counted"]["events"] if r["counted"] else 0 for r in rows}
+    alike = len(counted) == 1 and counted != {0}
+    where = f" counted on {min(counted):,} crossings" if alike else ""
+    heads += [
+        f"efficiency at {labels.point(point)}{where}, quantized, %",
+        "quantized − float, %" if alike else "float, %",
+    ]
     heads += ["accuracy, quantized, %", "float, %", "1/εB at εS 0.3, quantized", "float"] if tagging else []
     lines = _header(heads)
     for r in rows:
         for signal in signals:
             cells = [f"`{r['model']}`", labels.process(signal)]
-            cells += _sides(r["auc"][signal]) + _sides(r["tpr"][signal], 100)
+            cells += _sides(r["auc"][signal])
+            if alike:
+                cells += [_error(r["counted"]["tpr"][signal], 100), _error(r["counted"]["shift"][signal], 100, True)]
+            else:
+                cells += _sides(r["tpr"][signal], 100)
             if tagging:
                 found = r["tagging"][signal]
                 cells += _sides({side: t["accuracy"] for side, t in found.items()}, 100)
@@ -107,8 +127,8 @@ def _sides(found: Mapping[str, Any], scale: float = 1) -> list[str]:
     return [_error(found[side], scale) if side in found else "" for side in SIDES]
 
 
-def _error(estimate: Mapping[str, float], scale: float = 1) -> str:
-    return labels.measured(Estimate(estimate["value"], estimate["low"], estimate["high"]), scale)
+def _error(estimate: Mapping[str, float], scale: float = 1, sign: bool = False) -> str:
+    return labels.measured(Estimate(estimate["value"], estimate["low"], estimate["high"]), scale, sign)
 
 
 def _rejection(background: Mapping[str, float]) -> str:

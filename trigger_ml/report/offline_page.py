@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from trigger_ml.report import labels, templates
+from trigger_ml.report.offline_numbers import (
+    FLOAT,
+    SIMULATOR,
+    RowResult,
+    headline,
+    kernel_bytes,
+    label,
+    number,
+    smaller,
+    speed,
+    time_ratio,
+)
 from trigger_ml.report.offline_plots import Curve, histograms, overview
+from trigger_ml.report.plots import Figure
 
-FLOAT, SMALLEST = "none", "all"
+SMALLEST = "all"
 SHOWN = 6
 """Histograms of a row."""
+
+REFERENCES = {" of truth": "other truth", " in truth": "truth", " of prior": "prior", " of GFlash": "GFlash"}
+"""What stands in a number's name -> what else than the model it is of."""
 
 SCATTER = "In brackets: standard deviation of {} trainings from seeds of their own. "
 NOTE = (
@@ -25,23 +40,6 @@ SIMULATION = (
 )
 
 
-@dataclass(frozen=True)
-class RowResult:
-    """A row and what was kept of it.
-
-    Attributes:
-        name: of its folder.
-        title: for people.
-        what: network, objective and sample in words.
-        results: precision -> what ``trigger-ml offline run`` kept.
-    """
-
-    name: str
-    title: str
-    what: str
-    results: Mapping[str, Mapping[str, Any]]
-
-
 def render(rows: Sequence[RowResult]) -> str:
     """The page; equal results give equal text.
 
@@ -53,14 +51,14 @@ def render(rows: Sequence[RowResult]) -> str:
         "rows": [_row(row) for row in rows],
         "compared": sum(c["compared"] for _, _, c in contents),
         "differing": [f"{name}, {p}: {', '.join(c['differing'])}" for name, p, c in contents if c["differing"]],
-        "overview": overview({row.name: _headline(row) for row in rows}),
+        "overview": summary(rows),
         "simulation": SIMULATION,
     }
     return templates.render("offline.html.j2", {}, context)
 
 
 def _row(row: RowResult) -> dict[str, Any]:
-    first = next(iter(row.results.values()))
+    first, references = next(iter(row.results.values())), _references(row)
     trainings = max(len(n["values"]) for n in first["metrics"].values())
     return {
         "name": row.name,
@@ -68,81 +66,76 @@ def _row(row: RowResult) -> dict[str, Any]:
         "what": row.what,
         "command": first["command"],
         "date": ", ".join(sorted({c["date"] for c in row.results.values()})),
-        "precisions": [label(p) for p in row.results],
-        "lines": [*_metrics(row), *_costs(row)],
+        "precisions": [*map(label, row.results), *(REFERENCES[marker] for marker in references)],
+        "lines": [*_metrics(row, references), *_costs(row, len(references))],
         "note": NOTE.format(SCATTER.format(trainings) if trainings > 1 else ""),
-        "figures": histograms(_curves(row), SHOWN),
+        "figures": figures(row),
     }
 
 
-def label(precision: str) -> str:
-    """A precision in words."""
-    return {"none": "float", "no-embedding-no-last": "all but first and last"}.get(precision, precision)
-
-
-def _metrics(row: RowResult) -> list[dict[str, Any]]:
-    names = list(dict.fromkeys(name for c in row.results.values() for name in c["metrics"]))
+def _metrics(row: RowResult, references: Sequence[str]) -> list[dict[str, Any]]:
+    """A line for each number; what it is for something else than the model stands at its end, once."""
+    every = row.results.values()
+    names = list(dict.fromkeys(name for c in every for name in c["metrics"]))
+    ends = {marker: {name.replace(marker, ""): name for name in names if marker in name} for marker in REFERENCES}
+    beside = {name for found in ends.values() for base, name in found.items() if base in names}
+    first = next(iter(every))["metrics"]
     return [
-        {"kind": "", "name": name, "cells": [_number(c["metrics"].get(name)) for c in row.results.values()]}
+        {
+            "kind": "",
+            "name": name,
+            "cells": [
+                *(number(c["metrics"].get(name)) for c in every),
+                *(number(first.get(ends[marker].get(name, ""))) for marker in references),
+            ],
+        }
         for name in names
+        if name not in beside
     ]
 
 
-def _number(n: Mapping[str, Any] | None) -> str:
-    if n is None:
-        return "–"
-    digits = _digits(max(n["error"], n["scatter"] or 0))
-    text = f"{n['value']:.{digits}f} ± {n['error']:.{digits}f}"
-    return text if n["scatter"] is None else f"{text} ({n['scatter']:.{digits}f})"
+def _references(row: RowResult) -> list[str]:
+    """The other things that some number of the row is known for."""
+    names = {name for c in row.results.values() for name in c["metrics"]}
+    return [m for m in REFERENCES if any(m in name and name.replace(m, "") in names for name in names)]
 
 
-def _digits(error: float) -> int:
-    """Decimals that show two digits of an error."""
-    return next((d for d in range(6) if error * 10**d >= 9.5), 6) if error > 0 else 4
-
-
-def _costs(row: RowResult) -> list[dict[str, Any]]:
-    plain = row.results.get(FLOAT, next(iter(row.results.values())))
-    whole = plain["kernel_bytes"]["float"]
+def _costs(row: RowResult, empty: int) -> list[dict[str, Any]]:
+    every = row.results.values()
     lines = [
-        ("weights, bytes", [labels.number(_bytes(c)) for c in row.results.values()]),
-        ("smaller than float by", [f"{whole / _bytes(c):.3g}" for c in row.results.values()]),
-        ("bit operations an event", [f"{c['bit_operations']:.3g}" for c in row.results.values()]),
-        ("time over float's", [_time(c, plain) for c in row.results.values()]),
+        ("weights, bytes", [labels.number(kernel_bytes(c)) for c in every]),
+        ("smaller than float by", [f"{smaller(row, c):.3g}" for c in every]),
+        ("bit operations an event", [f"{c['bit_operations']:.3g}" for c in every]),
+        ("time over float's", [time_ratio(row, c) for c in every]),
     ]
-    if any("truth simulator" in c["micros"] for c in row.results.values()):
-        lines.append(("truth simulator's time over it", [_speed(c) for c in row.results.values()]))
-    return [{"kind": "soft", "name": name, "cells": cells} for name, cells in lines]
+    if any(SIMULATOR in c["micros"] for c in every):
+        lines.append(("truth simulator's time over it", [speed(c) for c in every]))
+    return [{"kind": "soft", "name": name, "cells": [*cells, *[""] * empty]} for name, cells in lines]
 
 
-def _bytes(content: Mapping[str, Any]) -> int:
-    sizes = content["kernel_bytes"]
-    return int(sizes.get("ternary", sizes["int8"]))
+def summary(rows: Sequence[RowResult]) -> tuple[Figure, ...]:
+    """What precision costs every row that has a float network.
+
+    Raises:
+        ToolMissing: matplotlib or mplhep is not installed.
+    """
+    chosen = {row.name: (row, headline(row)) for row in rows if FLOAT in row.results}
+    return overview(
+        {
+            name: {p: (head, c["metrics"][head]) for p, c in row.results.items() if head in c["metrics"]}
+            for name, (row, head) in chosen.items()
+            if head is not None
+        }
+    )
 
 
-def _fastest(content: Mapping[str, Any]) -> float | None:
-    times = [v for k, v in content["micros"].items() if k != "truth simulator"]
-    return min(times) if times else None
+def figures(row: RowResult) -> tuple[Figure, ...]:
+    """A row's histograms.
 
-
-def _time(content: Mapping[str, Any], plain: Mapping[str, Any]) -> str:
-    one, other = _fastest(content), plain["micros"].get("float")
-    return "–" if one is None or not other else f"{one / other:.2f}"
-
-
-def _speed(content: Mapping[str, Any]) -> str:
-    one, truth = _fastest(content), content["micros"].get("truth simulator")
-    return "–" if not one or truth is None else f"{truth / one:.3g}"
-
-
-def _headline(row: RowResult) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Precision -> the name and value of the number that sums a row up; empty without a float one."""
-    if FLOAT not in row.results:
-        return {}
-    names = row.results[FLOAT]["metrics"]
-    iterations = sorted((n for n in names if n.startswith("iteration")), key=lambda n: int(n.split()[-1]))
-    chosen = next((n for n in ("auc", *iterations[-1:], "wasserstein") if n in names), None)
-    return {} if chosen is None else {p: (chosen, c["metrics"][chosen]) for p, c in row.results.items()}
+    Raises:
+        ToolMissing: matplotlib or mplhep is not installed.
+    """
+    return histograms(_curves(row), SHOWN)
 
 
 def _curves(row: RowResult) -> dict[str, tuple[tuple[float, ...], list[Curve]]]:

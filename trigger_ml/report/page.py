@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.estimators.sharing import ReuseScan
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.precision import METHODS
 from trigger_ml.physics.result import PhysicsResult, ScoreResult
@@ -18,6 +19,7 @@ from trigger_ml.report.document import FAST_SIMULATION
 from trigger_ml.report.drawing import draw, shape, span
 from trigger_ml.report.plots import figures
 from trigger_ml.report.rate_plots import rate_figures
+from trigger_ml.report.reuse_plots import reuse_figures
 from trigger_ml.report.scan_plots import scan_figures
 
 MEANING = {
@@ -42,6 +44,7 @@ def render(data: ReportData) -> str:
         "process": labels.process,
         "quantity": labels.quantity,
         "point": labels.point,
+        "taught": labels.taught,
         "few": labels.few,
         "shape": shape,
         "span": span,
@@ -68,9 +71,13 @@ def _context(data: ReportData) -> dict[str, Any]:
         "figures": () if data.physics is None else figures(data.physics),
         "simulation": FAST_SIMULATION,
         "rates": data.rates,
+        "taught_scores": labels.TAUGHT,
         "scan": data.scan,
         "methods": METHODS,
         "scan_figures": () if data.scan is None else scan_figures(data.scan, _sample(data)),
+        "reuse": data.reuse,
+        "reuse_names": () if data.reuse is None else _columns(data.reuse),
+        "reuse_figures": () if data.reuse is None else reuse_figures(data.reuse),
         "rate_figures": () if data.rates is None else rate_figures(data.rates),
     }
 
@@ -112,6 +119,11 @@ def _best(quantities: tuple[Quantity, ...], name: str) -> Quantity | None:
 def _by_source(quantities: tuple[Quantity, ...]) -> Mapping[str, list[Quantity]]:
     grouped = {source: [q for q in quantities if q.source == source] for source in MEANING}
     return {source: named for source, named in grouped.items() if named}
+
+
+def _columns(scan: ReuseScan) -> tuple[tuple[str, str], ...]:
+    """Name and source of every quantity of a scan: values of different sources never share a column."""
+    return tuple(dict.fromkeys((q.name, q.source) for p in scan.points for q in p.quantities))
 
 
 def _scores(physics: PhysicsResult | None) -> tuple[ScoreResult, ...]:

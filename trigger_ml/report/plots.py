@@ -108,15 +108,15 @@ def _axes(physics: PhysicsResult, x: str, y: str) -> tuple[Any, Any]:
     return canvas(f"{sample}, ⟨PU⟩ = {physics.pileup:g}", x, y)
 
 
-def canvas(heading: str, x: str, y: str) -> tuple[Any, Any]:
-    """An empty figure and its axes, with a heading at the right and the labels of both axes."""
+def canvas(heading: str, x: str, y: str, origin: str = "Fast simulation") -> tuple[Any, Any]:
+    """An empty figure and its axes, with where the events are from, a heading at the right and labels of both axes."""
     from matplotlib.figure import Figure as Canvas
 
     made = Canvas(figsize=(5.4, 4.8))
     axes = made.add_axes((0.145, 0.12, 0.825, 0.71))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    made.text(0.145, 0.96, "Fast simulation", weight="bold", size=12.5)
+    made.text(0.145, 0.96, origin, weight="bold", size=12.5)
     made.text(0.97, 0.96, heading, ha="right", size=11)
     return made, axes
 

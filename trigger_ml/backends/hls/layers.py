@@ -48,12 +48,21 @@ class Layer:
 
 @dataclass(frozen=True)
 class Port:
-    """A tensor that enters or leaves: the graph's node, the model's layer, the number of elements, the format."""
+    """A tensor that enters or leaves.
+
+    Attributes:
+        node: of the graph.
+        layer: of the model.
+        size: number of elements.
+        fixed: format of each.
+        word: elements that travel together; 0: all of them, as an array and not as a stream.
+    """
 
     node: str
     layer: str
     size: int
     fixed: Fixed
+    word: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,37 @@
 #define NNET_EXACT_H_
 
 #include "ap_fixed.h"
+#include "hls_stream.h"
 
 namespace nnet {
 namespace exact {
+
+// All words of a stream as a flat array.
+template <unsigned words, class x_S> void gather(hls::stream<x_S> &x, typename x_S::value_type r[words * x_S::size]) {
+    #pragma HLS INLINE
+    for (unsigned w = 0; w < words; w++) {
+        #pragma HLS PIPELINE II=1
+        x_S word = x.read();
+        for (unsigned i = 0; i < x_S::size; i++) {
+            #pragma HLS UNROLL
+            r[w * x_S::size + i] = word[i];
+        }
+    }
+}
+
+// A flat array as the words of a stream.
+template <unsigned words, class r_S> void scatter(typename r_S::value_type x[words * r_S::size], hls::stream<r_S> &r) {
+    #pragma HLS INLINE
+    for (unsigned w = 0; w < words; w++) {
+        #pragma HLS PIPELINE II=1
+        r_S word;
+        for (unsigned i = 0; i < r_S::size; i++) {
+            #pragma HLS UNROLL
+            word[i] = x[w * r_S::size + i];
+        }
+        r.write(word);
+    }
+}
 
 // Each element rounded, then wrapped or saturated, into q_T; r_T holds every q_T that can occur. w_T is x_T with enough
 // high bits to hold q_T's last place, which ap_fixed looks at when it rounds.

@@ -59,14 +59,16 @@ def _model_graph(model: Model, folder: Path, target: Target) -> Any:
         write_weights_txt=False,
     )
     config["Stamp"] = PROJECT
+    style: dict[str, Any] = {"PipelineStyle": "pipeline", "PipelineInterval": target.reuse_factor}
+    if target.io_type == "io_stream":
+        style = {"PipelineStyle": "dataflow"}
     config["HLSConfig"] = {
         "Model": {
             "Precision": "fixed<2,1>",  # used nowhere: every layer below names its own types
             "ReuseFactor": target.reuse_factor,
             "Strategy": "latency",
             "BitExact": False,
-            "PipelineStyle": "pipeline",
-            "PipelineInterval": target.reuse_factor,
+            **style,
         },
         "LayerName": {layer.name: {"Precision": _precision(layer)} for layer in model.layers},
     }
@@ -126,9 +128,18 @@ def _write(graph: Any, folder: Path) -> None:
     (folder / "build_lib.sh").unlink()
     writer.write_nnet_utils(graph)
     writer.write_generated_code(graph)
+    _include(folder / "firmware" / "nnet_utils" / "nnet_code_gen.h")
     if graph.config.backend.name == "Vitis":
         for step in ("nnet_utils_overrides", "board_script_override", "build_prj_override", "build_opts"):
             getattr(writer, f"write_{step}")(graph)
+
+
+def _include(code: Path) -> None:
+    """Generated functions call ours: let them be declared before."""
+    text = code.read_text("utf-8")
+    code.write_text(
+        text.replace('#include "nnet_common.h"\n', '#include "nnet_common.h"\n#include "nnet_exact.h"\n', 1), "utf-8"
+    )
 
 
 @contextlib.contextmanager

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trigger_ml.backends.hls.layers import Model
+from trigger_ml.backends.hls.layers import Model, Port
 from trigger_ml.backends.hls.project import PROJECT
 from trigger_ml.spec import Target
 
 _TEXT = """\
 # HLS project of graph {digest}
 
-Written by trigger_ml through hls4ml for {backend}, part {part}, clock {clock:g} ns, initiation interval {interval}.
+Written by trigger_ml through hls4ml for {backend}, part {part}, clock {clock:g} ns, {interval}.
 Don't edit: it is made again from the graph. The top function is `{project}` in `firmware/{project}.cpp`.
 
 | port | C++ argument | elements | type | value of the integer 1 |
 |---|---|---|---|---|
 {ports}
-
+{words}
 C simulation, C synthesis and co-simulation (which steps are done is set in `{options}`):
 
     {command}
@@ -34,12 +34,28 @@ AMD's (Apache-2.0), for simulation only: the vendor's tools use their own.
 """
 
 
+_WORDS = """
+Every port is an AXI stream (io_stream): each word holds the elements of one position, in C order. Between the layers
+run FIFOs, each deep enough for a whole tensor, so that branches can wait for each other.
+"""
+
+
+def _interval(target: Target) -> str:
+    if target.io_type == "io_stream":
+        return f"reuse factor {target.reuse_factor}, layers side by side (dataflow)"
+    return f"initiation interval {target.reuse_factor}"
+
+
+def _elements(port: Port) -> str:
+    return f"{port.size // port.word} words of {port.word}" if port.word else str(port.size)
+
+
 def write(model: Model, digest: str, folder: Path, target: Target) -> None:
     """Write ``README.md``."""
     vitis = target.hls_backend == "Vitis"
     arguments = [port.layer for port in model.inputs] + [f"output {j}" for j in range(len(model.outputs))]
     rows = [
-        f"| {port.node} | {argument} | {port.size} | `{port.fixed!r}` | 2^{-port.fixed.frac} |"
+        f"| {port.node} | {argument} | {_elements(port)} | `{port.fixed!r}` | 2^{-port.fixed.frac} |"
         for port, argument in zip((*model.inputs, *model.outputs), arguments, strict=True)
     ]
     text = _TEXT.format(
@@ -47,7 +63,8 @@ def write(model: Model, digest: str, folder: Path, target: Target) -> None:
         backend=target.hls_backend,
         part=target.part,
         clock=target.clock_ns,
-        interval=target.reuse_factor,
+        interval=_interval(target),
+        words=_WORDS if target.io_type == "io_stream" else "",
         project=PROJECT,
         ports="\n".join(rows),
         options="build_opt.tcl" if vitis else "build_prj.tcl",

@@ -132,11 +132,13 @@ def write(model: Model, digest: str, folder: Path, types: PortTypes) -> None:
     lines, calls = [], []
     for ports, names, stem in ((model.inputs, types[0], "in"), (model.outputs, types[1], "out")):
         for j, (port, cpp_type) in enumerate(zip(ports, names, strict=True)):
-            lines.append(f"{cpp_type} {stem}{j}[{port.size}]; // {port.node}: {port.fixed.frac} fraction bits")
-            calls.append(f"{stem}{j}")
-    lines += _copies(model.inputs, "set(in{j}[i], in[{start} + i]);")
+            name = f"{stem}{j}"
+            made = f'hls::stream<{cpp_type}> {name}("{name}");' if port.word else f"{cpp_type} {name}[{port.size}];"
+            lines.append(f"{made} // {port.node}: {port.fixed.frac} fraction bits")
+            calls.append(name)
+    lines += _copies(model.inputs, types[0], "set(in{j}[i], in[{start} + i]);", _FEED)
     lines.append(f"{PROJECT}({', '.join(calls)});")
-    lines += _copies(model.outputs, "out[{start} + i] = get(out{j}[i]);")
+    lines += _copies(model.outputs, types[1], "out[{start} + i] = get(out{j}[i]);", _DRAIN)
     text = _SOURCE.format(
         digest=digest,
         inputs=INPUTS,
@@ -150,11 +152,27 @@ def write(model: Model, digest: str, folder: Path, types: PortTypes) -> None:
     (folder / "tb_data").mkdir(exist_ok=True)
 
 
-def _copies(ports: Sequence[Port], statement: str) -> list[str]:
+_FEED = """\
+{type} word;
+for (std::size_t c = 0; c < {word}; c++)
+    set(word[c], in[{start} + i * {word} + c]);
+in{j}.write(word);"""
+
+_DRAIN = """\
+{type} word = out{j}.read();
+for (std::size_t c = 0; c < {word}; c++)
+    out[{start} + i * {word} + c] = get(word[c]);"""
+
+
+def _copies(ports: Sequence[Port], types: Sequence[str], statement: str, words: str) -> list[str]:
+    """A loop over the elements of each array, and over the words of each stream."""
     lines, start = [], 0
-    for j, port in enumerate(ports):
-        lines.append(f"for (std::size_t i = 0; i < {port.size}; i++)")
-        lines.append("    " + statement.format(j=j, start=start))
+    for j, (port, cpp_type) in enumerate(zip(ports, types, strict=True)):
+        count, text = (port.size // port.word, words) if port.word else (port.size, statement)
+        filled = text.format(j=j, start=start, type=cpp_type, word=port.word)
+        lines.append(f"for (std::size_t i = 0; i < {count}; i++) {{")
+        lines += [f"    {line}" for line in filled.splitlines()]
+        lines.append("}")
         start += port.size
     return lines
 

@@ -52,10 +52,10 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
 
     todo = plan.prepare(spec, sample, folder, console)
     if spec.model.bits is None:
-        network = Network(todo, spec.seed)
+        network = Network(todo, spec.seed, spec.train)
         history = _fit(spec, sample, todo, network, folder / "checkpoints", console)
     else:
-        network = Network(todo, spec.seed, spec.model.bits)
+        network = Network(todo, spec.seed, spec.train, spec.model.bits)
         history = _uniform(spec, sample, todo, network, folder / "checkpoints", console)
     checked = np.concatenate([todo.validation[-result.CHECKED // 2 :], todo.x[-result.CHECKED // 2 :]])
     outputs = network.predict(inputs.scaled(checked).astype(np.float32))
@@ -75,12 +75,17 @@ def _fit(
     distance = plan.loss(spec, todo, sample)
     low, high = train.ebops_beta
     x, y = inputs.scaled(todo.x).astype(np.float32), todo.y
+
+    def before(epoch: int) -> None:
+        network.price(low * (high / low) ** (epoch / max(1, train.epochs - 1)))
+        network.prune(epoch)
+
     job = loop.Job(
         (x, y),
         lambda noise, xb, yb: network.loss(distance, xb, yb),
         network.trainable,
         network.state,
-        lambda epoch: network.price(low * (high / low) ** (epoch / max(1, train.epochs - 1))),
+        before,
         lambda: {"ebops": network.ebops()},
         _crossed(target),
         lambda history: _over(target, train.epochs, history),
@@ -104,12 +109,13 @@ def _fit(
             history["front"] = [*history["front"], _measured(spec, sample, todo, network, past)]
         chosen = next(name for name in names if int(name) >= FRONT.index(1.0))
         loop.restore(folder, phase, chosen, network.state)
+    network.prune(train.pruned)  # a snapshot may be older than the end of the schedule
     if train.fine_tune_epochs:
         fall = loop.cosine(FINE_TUNE * train.learning_rate, train.fine_tune_epochs)
         phase = loop.Phase(
             "fine_tune", "fine-tuning", train.fine_tune_epochs, train.batch, fall, spec.seed + 4, todo.key
         )
-        history["fine_tune"] = _frozen_bits(phase, distance, todo, network, folder, console)
+        history["fine_tune"] = _frozen_bits(phase, distance, todo, network, folder, console, 0)
     else:
         network.freeze_bits()
     return history
@@ -122,13 +128,20 @@ def _uniform(
     fall = loop.cosine(spec.train.learning_rate, spec.train.epochs)
     label = f"{spec.model.bits} bits"
     phase = loop.Phase("uniform", label, spec.train.epochs, spec.train.batch, fall, spec.seed + 3, todo.key)
-    return {"uniform": _frozen_bits(phase, plan.loss(spec, todo, sample), todo, network, folder, console)}
+    pruned = spec.train.pruned if spec.train.sparsity else 0
+    return {"uniform": _frozen_bits(phase, plan.loss(spec, todo, sample), todo, network, folder, console, pruned)}
 
 
 def _frozen_bits(
-    phase: loop.Phase, distance: plan.Loss, todo: plan.Plan, network: Network, folder: Path, console: Console | None
+    phase: loop.Phase,
+    distance: plan.Loss,
+    todo: plan.Plan,
+    network: Network,
+    folder: Path,
+    console: Console | None,
+    pruned: int,
 ) -> list[loop.Record]:
-    """Train weights with all widths frozen, and keep the best epoch's."""
+    """Train weights with all widths frozen, pruning up to the epoch ``pruned``; keep the best epoch from there on."""
     network.freeze_bits()
     network.price(0.0)
     x, y = inputs.scaled(todo.x).astype(np.float32), todo.y
@@ -137,8 +150,9 @@ def _frozen_bits(
         lambda noise, xb, yb: network.loss(distance, xb, yb),
         network.weights,
         network.state,
+        network.prune if pruned else lambda epoch: None,
         measure=plan.measure(distance, x, y, network.predict),
-        snapshot=loop.best,
+        snapshot=lambda history: loop.best(history[pruned:]) if len(history) > pruned else None,
     )
     history = loop.fit(phase, job, folder, console)
     loop.restore(folder, phase, "best", network.state)

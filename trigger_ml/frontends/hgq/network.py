@@ -13,6 +13,8 @@ from trigger_ml.families import layers as net
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends import floatnet
 from trigger_ml.frontends.plan import Loss, Plan
+from trigger_ml.frontends.pruning import Masks
+from trigger_ml.spec import Train
 
 START_BITS = 8
 """Width of every weight and activation where the ramp starts."""
@@ -30,11 +32,12 @@ class Network:
     Attributes:
         weights: kernels and biases.
         trainable: weights and bit widths.
+        masks: which weights are kept; None without pruning.
         state: all variables.
     """
 
-    def __init__(self, plan: Plan, seed: int, bits: int = START_BITS) -> None:
-        """Layers that start as the plan's float weights in ``bits`` bits."""
+    def __init__(self, plan: Plan, seed: int, train: Train, bits: int = START_BITS) -> None:
+        """Layers that start as the plan's float weights in ``bits`` bits; ``train`` says whether they are pruned."""
         import keras
         import tensorflow as tf
         from hgq.quantizer import Quantizer
@@ -74,7 +77,10 @@ class Network:
         frozen = {id(v) for v in final.variables}
         self.trainable = [v for v in self.model.trainable_variables if id(v) not in frozen]
         self.weights = [v for layer in self.layers for v in (layer._kernel, layer.bias)]
+        self.masks = Masks(train, [layer._kernel for layer in self.layers]) if train.sparsity else None
         self.state = [*self.model.variables, self.beta] if self.sums else self.model.variables
+        if self.masks is not None:
+            self.state = [*self.state, *self.masks.variables]
 
     def _weighted(self, layer: net.Dense | net.Conv, fine: bool, rank: int) -> Any:
         from hgq.layers import QConv1D, QConv2D, QDense
@@ -164,7 +170,12 @@ class Network:
         for name, quantizer in self.quantizers.items():
             for part, value in zip(("signed", "integer", "frac"), quantizer.kif, strict=True):
                 arrays[f"{name}.{part}"] = np.asarray(value).reshape(-1).astype(np.int64)
-        return arrays
+        return arrays if self.masks is None else arrays | self.masks.arrays([layer.name for layer in self.layers])
+
+    def prune(self, epoch: int) -> None:
+        """What the schedule asks for at the start of an epoch of quantized training, if there is one."""
+        if self.masks is not None:
+            self.masks.before(epoch)
 
 
 def _names(layer: net.Layer) -> tuple[str, ...]:

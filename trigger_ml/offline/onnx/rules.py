@@ -145,7 +145,10 @@ def _time(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
 
 
 def _pool(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
-    (x, mask), axis = inputs, w.const([-2], np.int64)
+    axis = w.const([-2], np.int64)
+    if len(inputs) == 1:
+        return w.op("ReduceMean", inputs[0], axis, keepdims=0)
+    x, mask = inputs
     count = w.op("Max", w.op("ReduceSum", mask, axis, keepdims=0), w.const(1.0))
     return w.op("Div", w.op("ReduceSum", w.op("Mul", x, mask), axis, keepdims=0), count)
 
@@ -159,11 +162,30 @@ def _attention(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
         w.op("Transpose", w.op("Reshape", x, shape), perm=perm)
         for x, perm in zip(inputs[:3], ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]), strict=True)
     )
-    hidden = w.op("Mul", w.op("Sub", w.const(1.0), inputs[3]), w.const(MASKED))
-    hidden = w.op("Reshape", hidden, w.const([-1, 1, 1, items], np.int64))
     scores = w.op("Mul", w.op("MatMul", q, k), w.const(np.float32(1 / np.sqrt(each))))
-    mixed = w.op("MatMul", w.op("Softmax", w.op("Add", scores, hidden), axis=-1), v)
+    if len(inputs) == 4:
+        hidden = w.op("Mul", w.op("Sub", w.const(1.0), inputs[3]), w.const(MASKED))
+        scores = w.op("Add", scores, w.op("Reshape", hidden, w.const([-1, 1, 1, items], np.int64)))
+    mixed = w.op("MatMul", w.op("Softmax", scores, axis=-1), v)
     return w.op("Reshape", w.op("Transpose", mixed, perm=[0, 2, 1, 3]), w.const([-1, items, width], np.int64))
+
+
+def _reshape(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
+    op: Any = node.op
+    return w.op("Reshape", inputs[0], w.const([-1, *op.shape], np.int64))
+
+
+def _cells(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
+    op: Any = node.op
+    x, (items, _), index = inputs[0], seen.shape(node), np.asarray(op.index)
+    if index.min() < 0:
+        x = w.op("Pad", x, w.const([0, 0, 0, 0, 1, 0], np.int64), w.const(0.0))
+    found = w.op("Gather", x, w.const(np.where(index < 0, items, index).ravel(), np.int64), axis=1)
+    return w.op("Reshape", found, w.const([-1, *seen.network.shapes[node.name]], np.int64))
+
+
+def _place(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
+    return w.op("Add", inputs[0], w.const(seen.part(node, "place")))
 
 
 def _spline(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
@@ -224,4 +246,7 @@ RULES: dict[type, Rule] = {
     layers.Pool: _pool,
     layers.Attention: _attention,
     layers.Spline: _spline,
+    layers.Reshape: _reshape,
+    layers.Cells: _cells,
+    layers.Place: _place,
 }

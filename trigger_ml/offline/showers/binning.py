@@ -63,7 +63,7 @@ class Binning:
         layers: from the front.
 
     Raises:
-        SampleError: no voxels, too many, or impossible edges.
+        SampleError: no voxels, too many, impossible edges, or an id given twice.
     """
 
     particle: str
@@ -76,6 +76,8 @@ class Binning:
                 raise SampleError(f"layer {layer.name} has r_edges {layer.edges}: they must rise from 0 or more")
             if layer.angles < 1:
                 raise SampleError(f"layer {layer.name} has {layer.angles} bins in alpha: it needs 1 or more")
+        if len({layer.name for layer in self.layers}) < len(self.layers):
+            raise SampleError(f"two layers of the binning of {self.particle} have the same id: give each its own")
         if not 0 < self.voxels <= MOST:
             raise SampleError(f"the binning of {self.particle} has {self.voxels} voxels: give 1 to {MOST}")
 

@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from trigger_ml.errors import SampleError
 from trigger_ml.offline.showers import binning as binnings
+from trigger_ml.offline.showers import detector
 from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import Showers
 
 ENERGIES, VOXELS = "incident_energies", "showers"
+LARGEST = 1 << 30
+"""Numbers of a dataset."""
+
 _ADVICE = "get the file again, or correct the program that wrote it"
 
 
@@ -47,8 +51,7 @@ def read(path: Path, binning: Binning) -> Showers:
     """
     import h5py
 
-    if not path.is_file():
-        raise SampleError(f"{path} is missing: give an HDF5 file with {ENERGIES} and {VOXELS}")
+    _there(path)
     try:
         with h5py.File(path, "r") as file:
             incident, voxels = (_numbers(file, name, path) for name in (ENERGIES, VOXELS))
@@ -64,6 +67,20 @@ def read(path: Path, binning: Binning) -> Showers:
         raise SampleError(f"{path}: {error}") from None
 
 
+def both(found: Path, wanted: Path) -> tuple[Showers, Showers, Binning]:
+    """Two files of the same binning: that of the binning file beside ``wanted``, or of ``detector.py`` without one.
+
+    Raises:
+        SampleError: one can't be read, or they have other voxels or particles.
+    """
+    _there(found)
+    _there(wanted)
+    binning = binning_of(wanted, detector.binning("electron"))
+    if binning_of(found, binning) != binning:
+        raise SampleError(f"{found} and {wanted} have binning files that differ: give showers of one kind and binning")
+    return read(found, binning), read(wanted, binning), binning
+
+
 def binning_of(path: Path, otherwise: Binning) -> Binning:
     """What the binning file beside ``path`` says, or ``otherwise`` if there is none.
 
@@ -74,6 +91,11 @@ def binning_of(path: Path, otherwise: Binning) -> Binning:
     return binnings.read(beside) if beside.exists() else otherwise
 
 
+def _there(path: Path) -> None:
+    if not path.is_file():
+        raise SampleError(f"{path} is missing: give an HDF5 file with {ENERGIES} and {VOXELS}")
+
+
 def _numbers(file: Any, name: str, path: Path) -> NDArray[np.floating]:
     import h5py
 
@@ -82,6 +104,11 @@ def _numbers(file: Any, name: str, path: Path) -> NDArray[np.floating]:
         raise SampleError(f"{path} has no dataset {name}: it must hold {ENERGIES} and {VOXELS}, in MeV")
     if data.ndim != 2 or data.dtype.kind != "f":
         raise SampleError(f"{path}: {name} is {data.dtype} of shape {data.shape}, it must be two-dimensional floats")
+    if data.size > LARGEST:
+        raise SampleError(f"{path}: {name} has {data.size} numbers, at most {LARGEST} are read: split the file")
+    whole = np.prod([-(-n // c) for n, c in zip(data.shape, data.chunks, strict=True)]) if data.chunks else 1
+    if data.size and (data.id.get_num_chunks() < whole if data.chunks else not data.id.get_storage_size()):
+        raise SampleError(f"{path}: {name} has parts that were never written, which would read as zeros: {_ADVICE}")
     found: NDArray[np.floating] = data[()]
     return found
 

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
-from trigger_ml.offline.metrics import Number
+from trigger_ml.errors import SpecError
+from trigger_ml.offline.metrics import Number, bootstrapped, wasserstein
 from trigger_ml.offline.showers import detector, files, shares
 from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import SMALLEST, Showers
 from trigger_ml.offline.showers.gflash import parametrised
-from trigger_ml.offline.showers.metrics import compared, distances, separations
+from trigger_ml.offline.showers.metrics import FEWEST, compared, distances, separations
 from trigger_ml.offline.showers.observables import observables
 from trigger_ml.offline.sources.source import Events, Parts, Source, shared
 
@@ -43,23 +44,25 @@ class Numbers:
 
     Attributes:
         binning: of the voxels.
+        smallest: energy in MeV that is read.
         mean: of the numbers, ``(numbers,)``.
         spread: their standard deviation.
     """
 
     binning: Binning
+    smallest: float
     mean: Floats
     spread: Floats
 
     @staticmethod
-    def like(showers: Showers, binning: Binning) -> Numbers:
+    def like(showers: Showers, binning: Binning, smallest: float) -> Numbers:
         """With the mean and spread of these showers."""
-        raw = _raw(showers, binning, np.random.default_rng(0))
-        return Numbers(binning, raw.mean(0), np.maximum(raw.std(0), 1e-6))
+        raw = _raw(showers, binning, smallest, np.random.default_rng(0))
+        return Numbers(binning, smallest, raw.mean(0), np.maximum(raw.std(0), 1e-6))
 
     def events(self, showers: Showers, photons: NDArray[np.bool_], rng: np.random.Generator) -> Events:
         """Events with truth and what is given; ``rng`` fills voxels that read nothing."""
-        truth = (_raw(showers, self.binning, rng) - self.mean) / self.spread
+        truth = (_raw(showers, self.binning, self.smallest, rng) - self.mean) / self.spread
         given = np.stack([np.log10(showers.incident / 1000), photons], axis=1)
         return Events(truth.astype(np.float32), given.astype(np.float32))
 
@@ -69,7 +72,7 @@ class Numbers:
         raw = truth * self.spread + self.mean
         layers = len(self.binning.filled)
         seen = shares.seen(raw[:, :layers], incident)
-        return Showers(incident, shares.voxels(raw[:, layers:], seen, self.binning, SMALLEST))
+        return Showers(incident, shares.voxels(raw[:, layers:], seen, self.binning, self.smallest))
 
     def view(self, truth: Single, given: Single) -> Mapping[str, Single]:
         """What plots show: response, energy and width of layers, sparsity."""
@@ -88,12 +91,13 @@ class Numbers:
 def source() -> Source:
     """Showers of the cascade; those of GFlash are measured beside a model's, as a generator to compare with."""
     pilot, photons = _made(np.random.default_rng(0), PILOT, detector.simulated)
-    numbers = Numbers.like(pilot, detector.binning("electron"))
+    numbers = Numbers.like(pilot, detector.binning("electron"), SMALLEST)
 
     def draw(rng: np.random.Generator, count: int) -> Events:
         return numbers.events(*_made(rng, count, detector.simulated), rng)
 
     def parts(count: int, seed: int) -> Parts:
+        _enough(count)
         training, test = (draw(np.random.default_rng([seed, i]), count) for i in (0, 2))
         return Parts(training, training, test, test)
 
@@ -114,32 +118,35 @@ def read(path: Path) -> Source:
     """
     binning = files.binning_of(path, detector.binning("electron"))
     showers = files.read(path, binning)
-    numbers = Numbers.like(showers, binning)
+    some = showers.voxels[showers.voxels > 0]
+    numbers = Numbers.like(showers, binning, float(some.min()) if len(some) else SMALLEST)
     photons = np.full(len(showers), binning.particle == PHOTON)
     events = numbers.events(showers, photons, np.random.default_rng(1))
     halves = shared(events, events, str(path))
 
     def parts(count: int, seed: int) -> Parts:
+        _enough(count)
         found = halves(count, seed)
         return Parts(found.simulation, found.simulation, found.test, found.test)
 
     return Source(parts, view=numbers.view, measures=_measures(numbers, lambda *_: {}), leading=len(binning.filled))
 
 
-KINDS = ("electron", PHOTON)
-"""What can be shot for a file."""
+KINDS = ("electron", PHOTON, "gflash_electron", "gflash_photon")
+"""What can be shot for a file, into the cascade or into GFlash."""
 
 
 def write(path: Path, count: int, seed: int, kind: str) -> None:
     """Showers of one kind in a file, with its binning file beside it.
 
     Raises:
-        ToolMissing: without numba.
+        ToolMissing: without numba, for GFlash without scipy.
     """
     rng = np.random.default_rng(seed)
-    incident = detector.energies(rng, count)
-    showers = detector.simulated(incident, np.full(count, kind == PHOTON), rng)
-    files.write(path, showers, detector.binning(kind))
+    particle = kind.removeprefix("gflash_")
+    generator = detector.simulated if particle == kind else parametrised
+    showers = generator(detector.energies(rng, count), np.full(count, particle == PHOTON), rng)
+    files.write(path, showers, detector.binning(particle))
 
 
 def _measures(
@@ -150,6 +157,10 @@ def _measures(
     What stands beside is the same at every precision and is measured once.
     """
     known: dict[str, Mapping[str, Number]] = {}
+    layers = len(numbers.binning.filled)
+
+    def of_layers(found: Single, wanted: Single, seed: int) -> Number:
+        return bootstrapped(wasserstein, (found[:, :layers], wanted[:, :layers]), seed)
 
     def measures(truth: Single, test: Events, second: Events, seed: int) -> Mapping[str, Number]:
         wanted = numbers.showers(test.truth, test.reco)
@@ -157,10 +168,17 @@ def _measures(
         if key not in known:
             true = numbers.showers(second.truth, second.reco)
             floor = separations(true, wanted, numbers.binning, seed) | distances(true, wanted, numbers.binning, seed)
+            floor["wasserstein of layers"] = of_layers(second.truth, test.truth, seed)
             known[key] = _named(floor, "truth") | dict(others(wanted, test.reco, seed))
-        return compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed) | dict(known[key])
+        found = compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed)
+        return found | {"wasserstein of layers": of_layers(truth, test.truth, seed)} | dict(known[key])
 
     return measures
+
+
+def _enough(count: int) -> None:
+    if count < FEWEST:
+        raise SpecError(f"[sample] events is {count}: showers are compared by histograms, give {FEWEST} or more")
 
 
 def _named(found: Mapping[str, Number], of: str) -> dict[str, Number]:
@@ -172,9 +190,9 @@ def _made(rng: np.random.Generator, count: int, generator: Generator) -> tuple[S
     return generator(detector.energies(rng, count), photons, rng), photons
 
 
-def _raw(showers: Showers, binning: Binning, rng: np.random.Generator) -> Floats:
+def _raw(showers: Showers, binning: Binning, smallest: float, rng: np.random.Generator) -> Floats:
     layers = shares.totals(binning.sums(showers.voxels), showers.incident)
-    return np.concatenate([layers, shares.shape(showers.voxels, binning, SMALLEST, rng)], axis=1)
+    return np.concatenate([layers, shares.shape(showers.voxels, binning, smallest, rng)], axis=1)
 
 
 def _micros() -> float:

@@ -114,6 +114,8 @@ class Source:
         micros: CPU time of the simulator in microseconds an event, where it makes them when asked.
         unfolds: truth and ``reco`` are the same observables, and data has another truth than simulation.
         leading: numbers of truth, the first ones, that objectives of two stages make first; 0: it has no such stages.
+        grid: the axes of which truth's dimensions are the cells, the last one fastest, for networks on a grid; None:
+            one axis.
     """
 
     parts: Callable[[int, int], Parts]
@@ -124,3 +126,4 @@ class Source:
     micros: Callable[[], float] | None = None
     unfolds: bool = False
     leading: int = 0
+    grid: tuple[int, ...] | None = None

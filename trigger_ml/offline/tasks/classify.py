@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import SpecError
-from trigger_ml.offline import objectives, spec
+from trigger_ml.offline import objectives, spec, steps
 from trigger_ml.offline.deploy import Deployed, deploy, lowerings
 from trigger_ml.offline.layers import Network
 from trigger_ml.offline.metrics import Number
-from trigger_ml.offline.networks import Precision, deep_sets, particle_transformer, residual_mlp
+from trigger_ml.offline.networks import Precision, deep_sets, particle_transformer
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.sources.source import Source
+from trigger_ml.offline.steps import Wanted
 from trigger_ml.offline.tasks import measured
 from trigger_ml.offline.tasks.measured import Measured
 from trigger_ml.offline.training import Place, trained
@@ -73,14 +74,16 @@ def classifier(place: Place, precision: Precision, data: Floats, simulation: Flo
 
 
 def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision) -> Network:
-    """The network of the spec for one event's shape: ``(dimensions,)``, or ``(items, features and mask)``."""
-    if n.kind == "residual" and len(shape) == 1:
-        return residual_mlp(shape[0], 1, n.hidden, n.blocks, precision, n.low)
-    if n.kind == "deep_sets" and len(shape) == 2:
-        return deep_sets(shape[0], shape[1] - 1, 1, n.hidden, precision, n.low)
-    if n.kind == "transformer" and len(shape) == 2:
-        return particle_transformer(shape[0], shape[1] - 1, 1, n.hidden, n.blocks, n.heads, precision, n.low)
-    raise SpecError(
-        f"[network] kind is {n.kind!r}, which can't read events of shape {shape}: "
-        "residual reads one axis, deep_sets and transformer read particles"
-    )
+    """The network of the spec for one event's shape: ``(dimensions,)``, or ``(items, features and mask)``.
+
+    Raises:
+        SpecError: this kind reads no particles.
+    """
+    if len(shape) == 1:
+        return steps.network(n, precision, Wanted(shape[0], 1))
+    items, features = shape
+    if n.kind == "deep_sets":
+        return deep_sets(items, features - 1, 1, n.hidden, precision, n.low)
+    if n.kind == "transformer":
+        return particle_transformer(items, features - 1, 1, n.hidden, n.blocks, n.heads, precision, n.low)
+    raise SpecError(f'[network] kind is "{n.kind}", which reads no particles: take deep_sets or transformer')

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import SpecError
-from trigger_ml.offline import objectives
+from trigger_ml.offline import objectives, steps
 from trigger_ml.offline.coupling import coupling_flow
 from trigger_ml.offline.deploy import BATCH, Deployed, deploy, lowerings
 from trigger_ml.offline.framework import Trained
-from trigger_ml.offline.layers import Network, Weights
+from trigger_ml.offline.layers import Network, Shape, Weights
 from trigger_ml.offline.moves import AffineMove, SplineMove
-from trigger_ml.offline.networks import Precision, residual_mlp
+from trigger_ml.offline.networks import Precision
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.onnx.sampler import sampler
 from trigger_ml.offline.onnx.walker import walker
@@ -23,6 +23,7 @@ from trigger_ml.offline.paths import PATHS
 from trigger_ml.offline.solvers import SOLVERS, chosen
 from trigger_ml.offline.sources.source import Source
 from trigger_ml.offline.spec import Row
+from trigger_ml.offline.steps import Wanted
 from trigger_ml.offline.tasks import measured
 from trigger_ml.offline.tasks.generated import judge
 from trigger_ml.offline.tasks.measured import Measured
@@ -78,7 +79,7 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     row = place.row
     p = measured.complete(source.parts(row.sample.events, row.seed), row)
     size, given = p.test.truth.shape[1], p.test.reco.shape[1]
-    made = generator(row, size, given, precision)
+    made = generator(row, size, given, precision, source.grid)
     data, scaled = (p.simulation.truth, p.simulation.reco), {"condition": p.simulation.reco} if made.told else {}
     weights = trained(place, made.network, made.loss, data, scaled)
     step, whole = _deployed(place, made, weights)
@@ -109,15 +110,17 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
     )
 
 
-def generator(row: Row, size: int, given: int, precision: Precision) -> Generator:
-    """The network of a flow and its loss, for dimensions of truth and of what is measured.
+def generator(row: Row, size: int, given: int, precision: Precision, grid: Shape | None = None) -> Generator:
+    """The network of a flow and its loss, for dimensions of truth and of what is measured; truth may be on a grid.
 
     Raises:
         SpecError: the objective can't do these dimensions, or the sampler can't follow it.
     """
     n, objective, told = row.network, row.objective.name, given > 0
-    steps = None if objective in COUPLINGS else _walk(row)
+    way = None if objective in COUPLINGS else _walk(row)
     if objective in COUPLINGS:
+        if n.kind != "residual":
+            raise SpecError(f"[network] kind is {n.kind}: {objective} has networks of its own, take the key out")
         move = SplineMove(row.objective.bins) if objective == "spline_flow" else AffineMove()
         flow = coupling_flow(size, n.hidden, 2 * n.blocks, precision, n.low, given, move)
         return Generator(flow.network, lambda net: objectives.likelihood(net, flow, told), one_pass=True, told=told)
@@ -125,15 +128,16 @@ def generator(row: Row, size: int, given: int, precision: Precision) -> Generato
         if size != given:
             raise SpecError(f"{objective} maps {given} measured dimensions to {size} of truth: it needs as many")
         told = row.objective.conditional
-    network = residual_mlp(size, size, n.hidden, n.blocks, precision, n.low, given if told else 0, timed=True)
+    wanted = Wanted(size, condition=given if told else 0, timed=True, grid=grid)
+    network = steps.network(n, precision, wanted)
     if objective in FROM_RECO:
         loss = objectives.bridge if objective == "bridge" else objectives.direct_diffusion
         spread = objectives.START if told and objective == "direct_diffusion" else 0.0
-        return Generator(network, lambda net: loss(net, told), from_reco=True, told=told, walk=steps, spread=spread)
+        return Generator(network, lambda net: loss(net, told), from_reco=True, told=told, walk=way, spread=spread)
     if objective == "flow_matching":
         return Generator(network, lambda net: objectives.flow_matching(net, told), told=told)
     path = PATHS[objective]
-    return Generator(network, lambda net: objectives.score_matching(net, path, told), told=told, walk=steps)
+    return Generator(network, lambda net: objectives.score_matching(net, path, told), told=told, walk=way)
 
 
 def _walk(row: Row) -> Walk | None:
@@ -148,16 +152,16 @@ def _walk(row: Row) -> Walk | None:
 def _deployed(place: Place, made: Generator, weights: Weights) -> tuple[Deployed, Deployed]:
     """The step network and the whole sampler; both the same where one pass is all."""
     s, network = place.row.sampler, made.network
-    steps = {k: model(network, weights, k) for k in lowerings()}
+    single = {k: model(network, weights, k) for k in lowerings()}
     if made.one_pass:
-        one = deploy(steps, place.folder, place.name)
+        one = deploy(single, place.folder, place.name)
         return one, one
     if made.walk is not None:
         whole = {k: walker(network, weights, k, made.walk) for k in lowerings()}
     else:
         method, path = chosen(s.method), PATHS[place.row.objective.name]
         whole = {k: sampler(network, weights, k, method, s.steps, path) for k in lowerings()}
-    return deploy(steps, place.folder, f"{place.name}_step"), deploy(whole, place.folder, place.name)
+    return deploy(single, place.folder, f"{place.name}_step"), deploy(whole, place.folder, place.name)
 
 
 def _kicks(made: Generator, rng: np.random.Generator, count: int, size: int) -> Floats:

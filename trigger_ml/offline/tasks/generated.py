@@ -32,6 +32,9 @@ RANKED = 4000
 WIDE = 1_000_000
 """Numbers of truth, events times dimensions, that the distances with their resamplings are taken of."""
 
+DRAWN = 2_500_000
+"""The same, times draws, for the ranks."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -65,7 +68,8 @@ def judge(row: Row, source: Source, p: Parts, sampled: Sampled) -> Judged:
 
 def posterior(source: Source, test: Events, sampled: Sampled) -> dict[str, Number]:
     """Calibration of samples of each event; nothing where a sampler has no randomness."""
-    few = Events(test.truth[:RANKED], test.reco[:RANKED])
+    ranked = min(RANKED, max(DRAWN // (DRAWS * test.truth.shape[1]), 1))
+    few = Events(test.truth[:ranked], test.reco[:ranked])
     drawn = np.stack([sampled(few.reco) for _ in range(DRAWS)])
     if np.array_equal(drawn[0], drawn[1]):
         return {}

@@ -1,0 +1,42 @@
+"""What a model's folder keeps of a training, so that everything behind it runs without a training framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trigger_ml import artifact
+from trigger_ml.frontends import taught
+from trigger_ml.ir import io
+from trigger_ml.workspace import Workspace
+
+NEEDED = (io.FILE, "qgraph.npz", "float.npz", "training.json")
+"""The graph, its float twin, and what is said of the training."""
+
+
+def files(folder: Path) -> tuple[str, ...]:
+    """What there is to keep: the teacher too where a score was distilled and it was kept."""
+    return (*NEEDED, taught.FILE) if (folder / taught.FILE).exists() else NEEDED
+
+
+def digest(folder: Path) -> str:
+    """Of all that is kept.
+
+    Raises:
+        ArtifactError: something is missing.
+    """
+    return artifact.digest_json({name: artifact.digest_path(folder / name) for name in files(folder)})
+
+
+def freeze(ws: Workspace) -> None:
+    """Copy the converted graph and the float networks beside the spec, where ``--frozen`` finds them."""
+    for name in files(ws.folder / "graph"):
+        artifact.atomic_write(ws.model / name, (ws.folder / "graph" / name).read_bytes())
+
+
+def thaw(ws: Workspace) -> None:
+    """The other way round: the model's frozen graph becomes the run's."""
+    graph = io.load(ws.model)
+    with artifact.atomic_folder(ws.folder / "graph") as part:
+        io.save(graph, part)
+        for name in files(ws.model)[2:]:
+            artifact.atomic_write(part / name, (ws.model / name).read_bytes())

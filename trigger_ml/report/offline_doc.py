@@ -1,0 +1,45 @@
+"""The numbers of offline rows in a page of the documentation, and the pictures that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trigger_ml.artifact import atomic_write
+from trigger_ml.report.card import put
+from trigger_ml.report.offline_numbers import RowResult, headline, label, number, smaller, time_ratio
+from trigger_ml.report.offline_page import figures, summary
+
+DRAWN = ("gc01", "gc02", "tg01", "un01", "un06")
+"""Rows whose first histogram is shown: one of each kind."""
+
+
+def write(rows: Sequence[RowResult], page: Path, images: Path) -> None:
+    """Put the table between the marks of a page and write its pictures.
+
+    Raises:
+        ToolMissing: matplotlib or mplhep is not installed.
+        ArtifactError: the page has no marks.
+    """
+    drawn = {f"all_{i}": figure for i, figure in enumerate(summary(rows))}
+    drawn |= {row.name: found[0] for row in rows if row.name in DRAWN and (found := figures(row))}
+    for name, figure in drawn.items():
+        atomic_write(images / f"offline_{name}.svg", figure.svg.encode())
+    shown = [f"![{f.title}](images/offline_{name}.svg)\n\n`{name}`: {f.caption}" for name, f in drawn.items()]
+    put(page, "\n\n".join([table(rows), *shown]) + "\n")
+
+
+def table(rows: Sequence[RowResult]) -> str:
+    """The number that sums each row up at every precision, with size and time of the last one."""
+    precisions = list(dict.fromkeys(p for row in rows for p in row.results))
+    heads = ["row", "number", *map(label, precisions), "smaller by", "time", "run"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for row in rows:
+        chosen = headline(row)
+        if chosen is None:
+            continue
+        cells = [number(row.results[p]["metrics"].get(chosen)) if p in row.results else "" for p in precisions]
+        last = list(row.results.values())[-1]
+        ends = [f"{smaller(row, last):.3g}", time_ratio(row, last), last["date"]]
+        lines.append(f"| {' | '.join([f'`{row.name}`', chosen, *cells, *ends])} |")
+    return "\n".join(lines)
