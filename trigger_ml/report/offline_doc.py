@@ -9,8 +9,9 @@ from trigger_ml.artifact import atomic_write
 from trigger_ml.report.card import put
 from trigger_ml.report.offline_numbers import RowResult, headline, label, number, smaller, time_ratio
 from trigger_ml.report.offline_page import figures, summary
+from trigger_ml.report.plots import Figure
 
-DRAWN = ("gc01", "gc02", "tg01", "un01", "un06")
+DRAWN = ("gc01", "gc02", "tg01_sets", "un01", "un06")
 """Rows whose first histogram is shown: one of each kind."""
 
 
@@ -21,12 +22,17 @@ def write(rows: Sequence[RowResult], page: Path, images: Path) -> None:
         ToolMissing: matplotlib or mplhep is not installed.
         ArtifactError: the page has no marks.
     """
-    drawn = {f"all_{i}": figure for i, figure in enumerate(summary(rows))}
-    drawn |= {row.name: found[0] for row in rows if row.name in DRAWN and (found := figures(row))}
-    for name, figure in drawn.items():
+    over = {f"all_{i}": figure for i, figure in enumerate(summary(rows))}
+    each = {row.name: found[0] for row in rows if row.name in DRAWN and (found := figures(row))}
+    for name, figure in (over | each).items():
         atomic_write(images / f"offline_{name}.svg", figure.svg.encode())
-    shown = [f"![{f.title}](images/offline_{name}.svg)\n\n`{name}`: {f.caption}" for name, f in drawn.items()]
+    shown = [f"{_picture(name, f)}\n\n{f.caption}" for name, f in over.items()]
+    shown += [f"`{name}`, {f.title}:\n\n{_picture(name, f)}" for name, f in each.items()]
     put(page, "\n\n".join([table(rows), *shown]) + "\n")
+
+
+def _picture(name: str, figure: Figure) -> str:
+    return f"![{figure.title}](images/offline_{name}.svg)"
 
 
 def table(rows: Sequence[RowResult]) -> str:
