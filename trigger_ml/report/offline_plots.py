@@ -53,8 +53,8 @@ def overview(headlines: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]
             found.append(_by_precision(far, "distance over float's", True, "Distance to the truth", caption))
         if near:
             caption = (
-                "Area under the ROC curve minus that of the float network. Errors of both in quadrature: both are of the same "
-                "events, so differences are known better than drawn."
+                "Area under the ROC curve minus that of the float network. Errors of both in quadrature: both are of "
+                "the same events, so differences are known better than drawn."
             )
             found.append(_by_precision(near, "AUC minus float's", False, "Area under the ROC curve", caption))
     return tuple(found)
