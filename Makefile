@@ -57,7 +57,7 @@ bench: setup
 	$(BIN)/python bench/kill_run.py
 
 docs: setup
-	$(BIN)/python -c "import pathlib, trigger_ml.spec_page as s; pathlib.Path('docs/spec.md').write_text(s.reference())"
+	$(BIN)/python -c "import pathlib, trigger_ml.spec_page as s; pathlib.Path('docs/spec.md').write_text(s.reference()); pathlib.Path('docs/offline-spec.md').write_text(s.offline_reference())"
 
 clean:
 	find hls_projects -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

@@ -204,5 +204,6 @@ def test_any_value_is_taken_or_refused(where: tuple[str, str], value: object) ->
 
 
 def test_the_reference_is_up_to_date() -> None:
-    page = Path(__file__).parents[1] / "docs" / "spec.md"
-    assert page.read_text("utf-8") == spec_page.reference()
+    docs = Path(__file__).parents[1] / "docs"
+    assert (docs / "spec.md").read_text("utf-8") == spec_page.reference()
+    assert (docs / "offline-spec.md").read_text("utf-8") == spec_page.offline_reference()

@@ -1,12 +1,14 @@
-"""The page that lists every key of a spec: ``docs/spec.md``."""
+"""The pages that list every key of a spec: ``docs/spec.md``, and ``docs/offline-spec.md`` of an offline row's."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from trigger_ml.offline import spec as offline
 from trigger_ml.spec import SECTIONS, Spec, required
 
 _PREFACE = """# The spec
@@ -16,18 +18,34 @@ This page is made from `trigger_ml/spec.py` by `make docs`; a test keeps the two
 """
 
 
+_OFFLINE = """# The spec of an offline row
+
+One TOML file says all that an [offline row](offline.md) depends on. A key or table that isn't listed here is refused.
+This page is made from `trigger_ml/offline/spec.py` by `make docs`; a test keeps the two together.
+"""
+
+
 def reference() -> str:
     """The table of every key, its default and its meaning, in Markdown: the text of ``docs/spec.md``."""
-    lines = [_PREFACE]
-    for title, section in (("", Spec), *SECTIONS.items()):
-        lines += [f"## `[{title}]`" if title else "## Top level", "", *_rows(section), ""]
+    return _page(_PREFACE, Spec, SECTIONS)
+
+
+def offline_reference() -> str:
+    """The same of an offline row: the text of ``docs/offline-spec.md``."""
+    return _page(_OFFLINE, offline.Row, offline.SECTIONS)
+
+
+def _page(preface: str, top: type[Any], sections: Mapping[str, type[Any]]) -> str:
+    lines = [preface]
+    for title, section in (("", top), *sections.items()):
+        lines += [f"## `[{title}]`" if title else "## Top level", "", *_rows(section, sections), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _rows(section: type[Any]) -> list[str]:
+def _rows(section: type[Any], sections: Mapping[str, type[Any]]) -> list[str]:
     rows = [inspect.cleandoc(str(section.__doc__)), "", "| key | default | meaning |", "|---|---|---|"]
     for field in dataclasses.fields(section):
-        if field.name not in SECTIONS:
+        if field.name not in sections:
             default = "required" if field.name in required(section) else f"`{_toml(field.default)}`"
             rows.append(f"| `{field.name}` | {default} | {field.metadata['doc']} |")
     return rows

@@ -41,12 +41,14 @@ class Sample(_Section):
 class Network(_Section):
     """What is trained."""
 
-    kind: Literal["residual", "deep_sets", "transformer", "unet"] = limited("of network", default="residual")
+    kind: Literal["residual", "deep_sets", "transformer", "unet"] = limited(
+        "residual, deep_sets, transformer or unet", default="residual"
+    )
     hidden: int = limited("width", 8, 4096, default=64)
     blocks: int = limited("blocks; of residual two layers each; of unet the number of grids", 1, 64, default=3)
     heads: int = limited("heads of attention", 1, 64, default=4)
     latent: int = limited("latent dimensions, where there is a latent space", 1, 1024, default=8)
-    low: Literal["ternary", "binary"] = limited("weights of low-bit layers", default="ternary")
+    low: Literal["ternary", "binary"] = limited("weights of low-bit layers, ternary or binary", default="ternary")
 
 
 OBJECTIVES = {
@@ -98,7 +100,8 @@ class Sampler(_Section):
     """How a flow is followed from start to end."""
 
     method: Literal["euler", "midpoint", "heun", "rk4", "euler_maruyama"] = limited(
-        "Runge-Kutta method; euler_maruyama: with random kicks, for scores and bridges", default="midpoint"
+        "euler, midpoint, heun or rk4 (Runge-Kutta); euler_maruyama: with random kicks, for scores and bridges",
+        default="midpoint",
     )
     steps: int = limited("of a uniform grid", 1, 1000, default=20)
 
