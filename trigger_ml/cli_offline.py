@@ -90,6 +90,7 @@ def pairs(
     folder: Annotated[Path, typer.Argument(help="Where data.npz and simulation.npz go.", show_default=False)],
     collisions: Annotated[int, typer.Option(help="To generate for each of the two, in steps of 2000.")] = 50_000,
     seed: Annotated[int, typer.Option(help="Of generator and detector.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make them.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Make Z+jet pairs for unfolding, in the layout of OmniFold's sample.
@@ -98,7 +99,7 @@ def pairs(
     """
     from trigger_ml.samples.jet_pairs_maker import Settings, make
 
-    made = make(Settings(collisions, seed), folder, console())
+    made = make(Settings(collisions, seed), folder, console(), workers)
     give({prior: str(path) for prior, path in made.items()}, as_json)
 
 

@@ -8,7 +8,9 @@ import pytest
 from tests.offline.inputs import weights_of
 from trigger_ml import tools
 from trigger_ml.errors import Mismatch
-from trigger_ml.offline import exact, networks
+from trigger_ml.offline import exact, networks, steps
+from trigger_ml.offline.spec import Network
+from trigger_ml.offline.steps import Wanted
 
 pytestmark = [
     pytest.mark.needs_train,
@@ -21,9 +23,16 @@ NETWORKS = {
     "int8": networks.residual_mlp(6, 4, 32, 2, "int8"),
     "binary": networks.residual_mlp(6, 4, 32, 2, "all", "binary"),
     "deep_sets": networks.deep_sets(5, 6, 2, 32, "central"),
-    "transformer": networks.transformer(5, 6, 3, 16, 2, 4, 2, "no-embedding-no-last"),
+    "transformer": steps.network(
+        Network(kind="transformer", hidden=16, blocks=2), "no-embedding-no-last", Wanted(5, 3, 2, True)
+    ),
     "particle_transformer": networks.particle_transformer(5, 6, 1, 16, 2, 4, "all"),
 }
+
+
+def low(network) -> int:
+    """Its low-bit layers."""
+    return sum(node.op.mode != "float" for node in network.linears)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,13 +44,15 @@ def _framework():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_passes(name):
-    exact.prove(NETWORKS[name], weights_of(NETWORKS[name]), 1, rows=2000)
+    network = NETWORKS[name]
+    assert exact.prove(network, weights_of(network), 1, rows=2000) == low(network) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_passes_in_full(name):
-    exact.prove(NETWORKS[name], weights_of(NETWORKS[name]), 2)
+    network = NETWORKS[name]
+    assert exact.prove(network, weights_of(network), 2) == low(network)
 
 
 def test_one_wrong_code_is_noticed(monkeypatch):

@@ -62,5 +62,5 @@ def test_the_switch_of_precisions():
 
 def test_shapes_of_the_networks():
     assert networks.deep_sets(10, 4, 2, 8).shapes["linear9"] == (2,)
-    network = networks.transformer(10, 4, 3, 16, 2, 4, 5)
-    assert network.shapes[network.output] == (10, 3)
+    network = networks.particle_transformer(10, 4, 3, 16, 2, 4)
+    assert network.shapes[network.output] == (3,)

@@ -25,7 +25,7 @@ SINGLES = 200
 THREADS = (1, 2)
 
 
-def prove(network: Network, weights: Weights, seed: int, rows: int = ROWS) -> None:
+def prove(network: Network, weights: Weights, seed: int, rows: int = ROWS) -> int:
     """Compare each low-bit layer's output, bit by bit, on inputs of many magnitudes.
 
     The deploy form in the framework against every lowering, with one and two threads, in batches and one by one. Layers
@@ -37,10 +37,14 @@ def prove(network: Network, weights: Weights, seed: int, rows: int = ROWS) -> No
         seed: fixes the inputs.
         rows: inputs of each layer.
 
+    Returns:
+        How many layers were compared.
+
     Raises:
         Mismatch: naming the layer, the lowering and the number of threads.
     """
-    for name, layer, own in _layers(network, weights):
+    layers = list(_layers(network, weights))
+    for name, layer, own in layers:
         x = _inputs(rows, layer.ports[0].shape[0], seed)
         want = deployed(layer, own, {"x": x})
         for lowering in lowerings():
@@ -54,6 +58,7 @@ def prove(network: Network, weights: Weights, seed: int, rows: int = ROWS) -> No
                         f"layer {name}: {lowering} with {threads} threads gives other bits than the framework: "
                         "see docs/offline.md for what runtimes rewrite"
                     )
+    return len(layers)
 
 
 def _layers(network: Network, weights: Weights) -> Iterator[tuple[str, Network, dict[str, Floats]]]:

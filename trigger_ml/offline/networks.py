@@ -131,33 +131,6 @@ def deep_sets(
     return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))
 
 
-def transformer(
-    items: int,
-    features: int,
-    outputs: int,
-    hidden: int,
-    blocks: int,
-    heads: int,
-    condition: int,
-    precision: Precision = "none",
-    low: Mode = "ternary",
-) -> Network:
-    """Attention and a two-layer network in each block, both conditioned by adaptive normalisation (arXiv:2212.09748).
-
-    Ports: ``x`` ``(items, features)``, ``mask`` ``(items, 1)``, ``condition`` ``(1, condition)``. The layers that make
-    the modulation stay float, as do embeddings in every precision but ``all`` and ``int8``.
-    """
-    s = Stack(precision, low)
-    h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
-    c = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "condition")))
-    for i in range(blocks):
-        role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
-        h = attention_block(s, h, c, hidden, heads, role, "mask")
-    s.linear(outputs, "last", s.put(Norm(), h))
-    ports = (Port("x", (items, features)), Port("mask", (items, 1)), Port("condition", (1, condition)))
-    return Network(ports, tuple(s.nodes))
-
-
 def particle_transformer(
     items: int,
     features: int,

@@ -49,17 +49,17 @@ def run(where: Path, console: Console, out: Path, full: bool = False) -> Mapping
     row, home = load(where), where if where.is_dir() else where.parent
     row = row.longer if full else row
     source = _source(row, home)
-    events = artifact.digest_path(home / row.sample.file) if row.sample.file else None
+    file = artifact.digest_path(home / row.sample.file) if row.sample.file else None
     folder = out / f"offline_{row.name}{'_full' if full else ''}"
-    folder = folder if events is None else folder / events[:16]
+    folder = folder if file is None else folder / file[:16]
     done: dict[str, Any] = {}
     for precision in PRECISIONS:
         path = file_of(home, precision, full)
         done[precision] = kept(path, row)
-        if done[precision] is None or done[precision].get("events") != events:
+        if done[precision] is None or done[precision].get("events") != file:
             session.start()
             parts = [_training(row, i, precision, source, folder, console) for i in range(row.trainings)]
-            done[precision] = _together(row, precision, parts, full) | ({} if events is None else {"events": events})
+            done[precision] = _together(row, precision, parts, full) | ({} if file is None else {"events": file})
             artifact.save(path, KIND, VERSION, done[precision])
         console.print(f"{row.name}, {precision}: {_sentence(done[precision])}", highlight=False)
     wrong = {p: c["differing"] for p, c in done.items() if c["differing"]}

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from trigger_ml import artifact
 from trigger_ml.errors import SpecError
-from trigger_ml.fields import hint, limited, settle, show, toml
+from trigger_ml.fields import hint, limited, show, toml
+from trigger_ml.sections import Section
 
 NAME = "[a-z][a-z0-9_]{0,63}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Section:
-    """Checks its own fields, however it was constructed."""
-
-    def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            if "limits" in field.metadata:
-                where = f"[{type(self).__name__.lower()}] {field.name}" if type(self) is not Row else field.name
-                value = settle(getattr(self, field.name), hints[field.name], field.metadata["limits"], where)
-                object.__setattr__(self, field.name, value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample(_Section):
+class Sample(Section):
     """The events: made from the seed, or those of a file."""
+
+    TITLE = "sample"
 
     name: str = limited("a source of `trigger_ml/offline/sources`", pattern=NAME)
     events: int = limited("events of each part: training and test", 100, 10_000_000, default=50_000)
@@ -38,8 +27,10 @@ class Sample(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network(_Section):
+class Network(Section):
     """What is trained."""
+
+    TITLE = "network"
 
     kind: Literal["residual", "deep_sets", "transformer", "unet"] = limited(
         "residual, deep_sets, transformer or unet", default="residual"
@@ -71,8 +62,10 @@ OBJECTIVES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objective(_Section):
+class Objective(Section):
     """What is learned."""
+
+    TITLE = "objective"
 
     name: Literal[
         "classifier",
@@ -96,8 +89,10 @@ class Objective(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampler(_Section):
+class Sampler(Section):
     """How a flow is followed from start to end."""
+
+    TITLE = "sampler"
 
     method: Literal["euler", "midpoint", "heun", "rk4", "euler_maruyama"] = limited(
         "euler, midpoint, heun or rk4 (Runge-Kutta); euler_maruyama: with random kicks, for scores and bridges",
@@ -107,8 +102,10 @@ class Sampler(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(_Section):
+class Train(Section):
     """How long and how hard."""
+
+    TITLE = "train"
 
     epochs: int = limited("passes over the events", 1, 10_000, default=20)
     batch: int = limited("events a step", 1, 1_000_000, default=512)
@@ -116,15 +113,17 @@ class Train(_Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Full(_Section):
+class Full(Section):
     """What ``--full`` changes."""
+
+    TITLE = "full"
 
     events: int = limited("instead of those of [sample]", 100, 10_000_000, default=200_000)
     epochs: int = limited("instead of those of [train]", 1, 10_000, default=100)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row(_Section):
+class Row(Section):
     """One row: everything that its numbers depend on."""
 
     name: str = limited("the row's name, that of its folder", pattern=NAME)
@@ -155,7 +154,7 @@ class Row(_Section):
         return artifact.digest_json(content)
 
 
-SECTIONS: dict[str, type[_Section]] = {
+SECTIONS: dict[str, type[Section]] = {
     "sample": Sample,
     "network": Network,
     "objective": Objective,
@@ -200,7 +199,7 @@ def parse(text: str) -> Row:
     return row
 
 
-def _built(kind: type[_Section], table: dict[str, Any], where: str) -> Any:
+def _built(kind: type[Section], table: dict[str, Any], where: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in table:
         if key not in fields:

@@ -31,8 +31,8 @@ REFERENCES = {" of truth": "other truth", " in truth": "truth", " of prior": "pr
 SCATTER = "In brackets: standard deviation of {} trainings from seeds of their own. "
 NOTE = (
     "Errors: one standard deviation of the test sample. {}Bytes are those of linear weights. Bit operations: products "
-    "of weight bits and activation bits for one event, over all steps of a sampler. Times were taken on one machine, "
-    "with one thread, side by side."
+    "of weight bits and activation bits for one event, over all steps of a sampler. Times are of one thread, taken "
+    "when each precision was run, so their ratios are indicative: trigger-ml bench ternary measures side by side."
 )
 SIMULATION = (
     "Samples are made here, by fast models and Pythia 8: the numbers say what precision costs and are not comparable "

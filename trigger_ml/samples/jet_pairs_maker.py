@@ -6,7 +6,6 @@ A chunk is a function of the prior, its number and the seed alone, so a larger f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import jet_pairs, processes
+from trigger_ml.samples.work import work
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +30,7 @@ PHYSICS = 1
 KEPT_BITS = {"jets": 10, "mults": 23, "widths": 10, "tau2s": 10, "sdms": 10, "zgs": 10}
 """Bits behind the leading one that the files keep: 10 are a precision of one in 2,000."""
 
-Progress = Callable[[str, int, int], None]
-"""Told the prior, and how many of how many chunks are on disk."""
+STAGE = "jet pairs"
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,35 @@ class Settings:
         return artifact.digest_json({**content, "common": list(processes.COMMON)})
 
 
-def make(settings: Settings, folder: Path, console: Console | None = None) -> dict[str, Path]:
+@dataclass(frozen=True)
+class Job:
+    """One chunk of one prior."""
+
+    settings: Settings
+    folder: Path
+    prior: str
+    index: int
+
+    @property
+    def path(self) -> Path:
+        """Where the finished chunk is."""
+        return self.folder / "chunks" / self.settings.digest()[:16] / f"{self.prior}-{self.index}.npz"
+
+    @property
+    def seed(self) -> int:
+        """Of generator and detector, 1...900,000,000."""
+        text = f"{self.settings.digest()}/{self.prior}-{self.index}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 900_000_000 + 1
+
+
+def make(settings: Settings, folder: Path, console: Console | None = None, workers: int = 1) -> dict[str, Path]:
     """Make what is missing and write ``folder/data.npz`` and ``folder/simulation.npz``; prior -> file.
+
+    Args:
+        settings: of both files.
+        folder: for them and their chunks.
+        console: shows the finished chunks; None shows nothing.
+        workers: processes.
 
     Raises:
         ToolMissing: without Pythia or FastJet (extra ``datagen``).
@@ -72,39 +98,48 @@ def make(settings: Settings, folder: Path, console: Console | None = None) -> di
             f"multiple of it, and a seed from 0"
         )
     with artifact.exclusive(folder):
-        if console is None:
-            return _made(settings, folder, lambda prior, done, total: None)
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as bar:
-            tasks = {prior: bar.add_task(prior, total=None) for prior in jet_pairs.PRIORS}
-            return _made(
-                settings, folder, lambda prior, done, total: bar.update(tasks[prior], completed=done, total=total)
-            )
+        every = [
+            Job(settings, folder, prior, index)
+            for index in range(settings.collisions // settings.chunk)
+            for prior in jet_pairs.PRIORS
+        ]
+        missing = [job for job in every if not _finished(job.path)]
+        _work(missing, len(every) - len(missing), workers, console)
+        return _collect(every, folder)
 
 
-def _made(settings: Settings, folder: Path, progress: Progress) -> dict[str, Path]:
-    count = settings.collisions // settings.chunk
-    home = folder / "chunks" / settings.digest()[:16]
-    for index in range(count):
-        for prior in jet_pairs.PRIORS:
-            path = home / f"{prior}-{index}.npz"
-            if not _finished(path):
-                artifact.write_npz(path, jet_pairs.make_pairs(prior, settings.chunk, _seed(settings, prior, index)))
-            progress(prior, index + 1, count)
+def run(job: Job) -> None:
+    """Make one chunk and write it, whole or not at all."""
+    artifact.write_npz(job.path, jet_pairs.make_pairs(job.prior, job.settings.chunk, job.seed))
+
+
+def _work(missing: list[Job], there: int, workers: int, console: Console | None) -> None:
+    if console is None:
+        work(run, missing, there, STAGE, None, workers)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(STAGE, total=None)
+        work(
+            run,
+            missing,
+            there,
+            STAGE,
+            lambda stage, done, total: bar.update(task, completed=done, total=total),
+            workers,
+        )
+
+
+def _collect(every: list[Job], folder: Path) -> dict[str, Path]:
     found = {}
     for prior in jet_pairs.PRIORS:
-        chunks = [artifact.read_npz(home / f"{prior}-{index}.npz") for index in range(count)]
+        chunks = [artifact.read_npz(job.path) for job in every if job.prior == prior]
         joined = {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
         found[prior] = folder / f"{prior}.npz"
         artifact.write_npz(found[prior], {k: shortened(v, KEPT_BITS[k[4:]]) for k, v in joined.items()})
     return found
-
-
-def _seed(settings: Settings, prior: str, index: int) -> int:
-    text = f"{settings.digest()}/{prior}-{index}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 900_000_000 + 1
 
 
 def _finished(path: Path) -> bool:

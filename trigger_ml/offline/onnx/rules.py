@@ -102,7 +102,7 @@ def _activation(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     kind, (x,) = op.kind, inputs
     if kind == "silu":
         return w.op("Mul", x, w.op("Sigmoid", x))
-    return w.op({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "softplus": "Softplus"}[kind], x)
+    return w.op({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}[kind], x)
 
 
 def _norm(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:

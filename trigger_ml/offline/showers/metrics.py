@@ -30,7 +30,7 @@ FEWEST = 400
 
 
 def compared(found: Showers, wanted: Showers, binning: Binning, seed: int) -> dict[str, Number]:
-    """Separation powers, both classifiers, Frechet and kernel distance; takes under two minutes for 100,000 showers.
+    """Separation powers, both classifiers, Frechet and kernel distance; half a minute for 100,000 showers.
 
     Args:
         found: generated showers.

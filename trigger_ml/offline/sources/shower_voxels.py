@@ -25,7 +25,7 @@ from trigger_ml.offline.showers.detector import SMALLEST, Showers
 from trigger_ml.offline.showers.gflash import parametrised
 from trigger_ml.offline.showers.metrics import FEWEST, compared, distances, separations
 from trigger_ml.offline.showers.observables import observables
-from trigger_ml.offline.sources.source import Events, Parts, Source, shared
+from trigger_ml.offline.sources.source import Events, Parts, Scale, Source, shared
 
 Floats = NDArray[np.floating]
 Single = NDArray[np.float32]
@@ -45,31 +45,29 @@ class Numbers:
     Attributes:
         binning: of the voxels.
         smallest: energy in MeV that is read.
-        mean: of the numbers, ``(numbers,)``.
-        spread: their standard deviation.
+        scale: brings the numbers to order 1.
     """
 
     binning: Binning
     smallest: float
-    mean: Floats
-    spread: Floats
+    scale: Scale
 
     @staticmethod
     def like(showers: Showers, binning: Binning, smallest: float) -> Numbers:
-        """With the mean and spread of these showers."""
+        """With the scale of these showers."""
         raw = _raw(showers, binning, smallest, np.random.default_rng(0))
-        return Numbers(binning, smallest, raw.mean(0), np.maximum(raw.std(0), 1e-6))
+        return Numbers(binning, smallest, Scale.of(raw))
 
     def events(self, showers: Showers, photons: NDArray[np.bool_], rng: np.random.Generator) -> Events:
         """Events with truth and what is given; ``rng`` fills voxels that read nothing."""
-        truth = (_raw(showers, self.binning, self.smallest, rng) - self.mean) / self.spread
+        truth = self.scale.down(_raw(showers, self.binning, self.smallest, rng))
         given = np.stack([np.log10(showers.incident / 1000), photons], axis=1)
-        return Events(truth.astype(np.float32), given.astype(np.float32))
+        return Events(truth, given.astype(np.float32))
 
     def showers(self, truth: Single, given: Single) -> Showers:
         """Back to energies in MeV."""
         incident = 1000 * 10 ** given[:, 0].astype(np.float64)
-        raw = truth * self.spread + self.mean
+        raw = self.scale.up(truth)
         layers = len(self.binning.filled)
         seen = shares.seen(raw[:, :layers], incident)
         return Showers(incident, shares.voxels(raw[:, layers:], seen, self.binning, self.smallest))

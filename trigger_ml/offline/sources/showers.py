@@ -17,7 +17,7 @@ from trigger_ml.offline.metrics import Number
 from trigger_ml.offline.showers import fractions
 from trigger_ml.offline.showers.cascade import deposits
 from trigger_ml.offline.showers.shares import totals
-from trigger_ml.offline.sources.source import Events, Source, drawn
+from trigger_ml.offline.sources.source import Events, Scale, Source, drawn
 
 LAYERS, THICKNESS = 6, 3.0
 RESOLUTION = 0.1
@@ -46,17 +46,17 @@ def _draw(rng: np.random.Generator, count: int) -> tuple[NDArray[np.floating], F
 def source() -> Source:
     """Showers as simulation and as data."""
     pilot, _ = _draw(np.random.default_rng(0), PILOT)
-    mean, spread = pilot.mean(0), pilot.std(0)
+    scale = Scale.of(pilot)
 
     def draw(rng: np.random.Generator, count: int) -> Events:
         truth, given = _draw(rng, count)
-        return Events(((truth - mean) / spread).astype(np.float32), given.astype(np.float32))
+        return Events(scale.down(truth), given.astype(np.float32))
 
     def view(truth: NDArray[np.floating], reco: NDArray[np.floating]) -> Mapping[str, NDArray[np.floating]]:
-        return fractions.shown(truth * spread + mean, reco)
+        return fractions.shown(scale.up(truth), reco)
 
     def measures(found: NDArray[np.floating], test: Events, other: Events, seed: int) -> Mapping[str, Number]:
-        made, wanted, also = (x * spread + mean for x in (found, test.truth, other.truth))
+        made, wanted, also = map(scale.up, (found, test.truth, other.truth))
         return fractions.numbers(made, wanted, also, test.reco, seed)
 
     return Source(drawn(draw, draw), view=view, measures=measures, micros=_micros)

@@ -59,6 +59,33 @@ class Parts:
     test_data: Events
 
 
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Numbers brought to mean 0 and deviation 1, and back.
+
+    Attributes:
+        mean: what is subtracted, ``(numbers,)``.
+        spread: what is divided by.
+    """
+
+    mean: NDArray[np.floating]
+    spread: NDArray[np.floating]
+
+    @staticmethod
+    def of(raw: NDArray[np.floating]) -> Scale:
+        """That of these events, ``(events, numbers)``."""
+        return Scale(raw.mean(0), np.maximum(raw.std(0), 1e-6))
+
+    def down(self, raw: NDArray[np.floating]) -> Floats:
+        """Numbers of order 1."""
+        return ((raw - self.mean) / self.spread).astype(np.float32)
+
+    def up(self, scaled: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The numbers again."""
+        found: NDArray[np.floating] = scaled * self.spread + self.mean
+        return found
+
+
 Draw = Callable[[np.random.Generator, int], Events]
 
 

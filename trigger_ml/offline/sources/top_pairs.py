@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.offline.metrics import Number, bootstrapped, wasserstein
-from trigger_ml.offline.sources.source import Events, Source, drawn
+from trigger_ml.offline.sources.source import Events, Scale, Source, drawn
 from trigger_ml.offline.tops import partons
 from trigger_ml.offline.tops.detector import azimuth, log_gev, seen
 
@@ -36,17 +36,17 @@ MOST_GEV, MOST_RAPIDITY = 6800.0, 10.0
 def source() -> Source:
     """Pairs as simulation and as data."""
     pilot, _ = _draw(np.random.default_rng(0), PILOT)
-    mean, spread = pilot.mean(0), pilot.std(0)
+    scale = Scale.of(pilot)
 
     def draw(rng: np.random.Generator, count: int) -> Events:
         truth, reco = _draw(rng, count)
-        return Events(((truth - mean) / spread).astype(np.float32), reco.astype(np.float32))
+        return Events(scale.down(truth), reco.astype(np.float32))
 
     def view(truth: Floats, reco: Floats) -> Mapping[str, Floats]:
-        return observables(truth * spread + mean)
+        return observables(scale.up(truth))
 
     def measures(found: Floats, test: Events, other: Events, seed: int) -> Mapping[str, Number]:
-        some = [x[:SOME] * spread + mean for x in (found, test.truth, other.truth)]
+        some = [scale.up(x[:SOME]) for x in (found, test.truth, other.truth)]
         shown, wanted, also = map(observables, some)
         numbers = {}
         for name, values in wanted.items():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from trigger_ml.offline import omnifold_files
 from trigger_ml.offline.omnifold_files import JetPairs, Level
-from trigger_ml.offline.sources.source import Events, Source, shared
+from trigger_ml.offline.sources.source import Events, Scale, Source, shared
 from trigger_ml.samples import jet_pairs
 
 Floats = NDArray[np.floating]
@@ -58,9 +58,9 @@ def numbers(level: Level, seed: int) -> NDArray[np.float64]:
     )
 
 
-def view(truth: Floats, scale: tuple[Floats, Floats]) -> Mapping[str, NDArray[np.float32]]:
-    """Each observable in its unit, multiplicities spread; ``scale`` is what was subtracted and divided by."""
-    mass, width, count, rho, logit, ratio = np.asarray(truth * scale[1] + scale[0], np.float32).T
+def view(truth: Floats, scale: Scale) -> Mapping[str, NDArray[np.float32]]:
+    """Each observable in its unit, multiplicities spread; ``scale`` is the one they were brought down by."""
+    mass, width, count, rho, logit, ratio = np.asarray(scale.up(truth), np.float32).T
     odds = np.exp(np.clip(logit, -20, 20))
     share = CUT + (odds * (HALF - CUT + EDGE) - EDGE) / (1 + odds)
     return {
@@ -73,17 +73,15 @@ def view(truth: Floats, scale: tuple[Floats, Floats]) -> Mapping[str, NDArray[np
     }
 
 
-def events(pairs: JetPairs, scale: tuple[Floats, Floats], seed: int) -> Events:
+def events(pairs: JetPairs, scale: Scale, seed: int) -> Events:
     """All pairs as complete events."""
     truth, reco = (numbers(level, seed + i) for i, level in enumerate((pairs.gen, pairs.sim)))
-    mean, spread = scale
-    return Events(((truth - mean) / spread).astype(np.float32), ((reco - mean) / spread).astype(np.float32))
+    return Events(scale.down(truth), scale.down(reco))
 
 
-def scale_of(simulation: JetPairs) -> tuple[Floats, Floats]:
-    """Mean and deviation of the truth."""
-    truth = numbers(simulation.gen, 0)
-    return truth.mean(0), np.maximum(truth.std(0), 1e-6)
+def scale_of(simulation: JetPairs) -> Scale:
+    """That of the truth."""
+    return Scale.of(numbers(simulation.gen, 0))
 
 
 def read(path: Path) -> Source:
