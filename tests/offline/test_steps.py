@@ -32,8 +32,8 @@ def _framework():
     session.start()
 
 
-def _network(kind, wanted=STEP, precision="all", hidden=16):
-    return steps.network(spec.Network(kind=kind, hidden=hidden, blocks=2), precision, wanted)
+def _network(kind, wanted=STEP, precision="all", hidden=16, patch=1):
+    return steps.network(spec.Network(kind=kind, hidden=hidden, blocks=2, patch=patch), precision, wanted)
 
 
 def _feed(network, count, rng):
@@ -48,6 +48,20 @@ def test_shapes_and_ports(kind):
     assert [p.name for p in classifier.ports] == ["x"]
     assert step.shapes[step.output] == (12,)
     assert classifier.shapes[classifier.output] == (1,)
+
+
+@pytest.mark.needs_onnx
+@needs_engines
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_patches_are_items(kind):
+    network = _network(kind, Wanted(12, condition=2, timed=True, grid=(2, 2, 3), around=(1,)), patch=3)
+    assert network.shapes[network.output] == (12,)
+    assert network.shapes[network.linears[-1].name] == (4, 3)
+    rng = np.random.default_rng(6)
+    weights, feed = weights_of(network), _feed(network, 65, rng)
+    written = [made.model(network, weights, k) for k in LOWERINGS]
+    answers = [made.evaluate(made.opened(m.content, m.digest), feed) for m in written]
+    assert all(np.array_equal(y, answers[0]) for y in answers)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,6 +143,8 @@ def test_what_does_not_fit():
         steps.network(spec.Network(kind="unet", blocks=4), "none", Wanted(4))
     with pytest.raises(GraphError, match=r"a grid of \(3, 3\) has 9 cells, the events have 12 numbers"):
         steps.network(spec.Network(kind="unet", blocks=2), "none", Wanted(12, grid=(3, 3)))
+    with pytest.raises(GraphError, match="patch is 5: the events' 12 numbers are no whole patches"):
+        steps.network(spec.Network(kind="transformer", patch=5), "none", STEP)
     with pytest.raises(GraphError, match="don't divide into 5 heads"):
         steps.network(spec.Network(kind="transformer", heads=5), "none", STEP)
     flat, items = Port("x", (4,)), Port("x", (4, 2))

@@ -9,12 +9,13 @@ from tests.offline.inputs import weights_of
 from trigger_ml import tools
 from trigger_ml.errors import GraphError, SpecError
 from trigger_ml.offline import networks
+from trigger_ml.offline.generators import generator
 from trigger_ml.offline.onnx import model as made
 from trigger_ml.offline.onnx.walker import walker
 from trigger_ml.offline.onnx.writer import LOWERINGS
 from trigger_ml.offline.paths import EARLIEST, PATHS, SPREAD, bridge_share
 from trigger_ml.offline.spec import parse
-from trigger_ml.offline.tasks.flow import generator
+from trigger_ml.offline.steps import Wanted
 from trigger_ml.offline.walks import follow, walk
 
 SCORES = [name for name, path in PATHS.items() if path.noised is not None]
@@ -129,23 +130,23 @@ SPEC = 'name = "a"\ntitle = "b"\n[sample]\nname = "gaussians"\n[objective]\nname
 )
 def test_what_cannot_be_followed(objective, method, sentence):
     with pytest.raises(SpecError, match=sentence):
-        generator(parse(SPEC.format(objective, method)), 3, 3, "none")
+        generator(parse(SPEC.format(objective, method)), Wanted(3), 3, "none")
 
 
 def test_couplings_have_networks_of_their_own():
     row = parse(SPEC.format("spline_flow", "euler").replace("[objective]", '[network]\nkind = "unet"\n[objective]'))
     with pytest.raises(SpecError, match="spline_flow has networks of its own"):
-        generator(row, 3, 3, "none")
+        generator(row, Wanted(3), 3, "none")
 
 
 @pytest.mark.parametrize("objective", ["bridge", "direct_diffusion"])
 def test_whether_it_is_told_the_measurement(objective):
     row = parse(SPEC.format(objective, "euler"))
     free = parse(SPEC.format(objective, "euler").replace("[sampler]", "conditional = false\n[sampler]"))
-    ports = [{p.name for p in generator(r, 3, 3, "none").network.ports} for r in (row, free)]
+    ports = [{p.name for p in generator(r, Wanted(3), 3, "none").network.ports} for r in (row, free)]
     assert ports == [{"x", "time", "condition"}, {"x", "time"}]
     with pytest.raises(SpecError, match="it needs as many"):
-        generator(row, 3, 2, "none")
+        generator(row, Wanted(3), 2, "none")
 
 
 def test_only_a_slope_can_be_walked():

@@ -2,9 +2,9 @@
 
 The critic compares a true event with a generated one of the same condition, with penalties on its slope at both, so
 that steps at the same time converge (Y. Huang et al., arXiv:2501.05441; conditional as in arXiv:1411.1784).
-The attribute network learns from true events to tell what was asked for, and the generator is held to its answer (A.
-Odena et al., arXiv:1610.09585; M. Paganini et al., arXiv:1712.10321). Critic and attribute network are needed in
-training alone and stay float.
+The attribute network learns from true events to tell what was asked for (A. Odena et al., arXiv:1610.09585; M. Paganini
+et al., arXiv:1712.10321), and in generated ones it shall err as much: pulled to no error, they would tell too well what
+was asked for. Critic and attribute network are needed in training alone and stay float.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from trigger_ml.offline.spec import Row
 PENALTY = 10.0
 """Of the critic's squared slope at true and at generated events."""
 
-ANSWER = 0.05
-"""Weight of the attribute network's answer for the generator: with 1 it makes events that tell too well what was asked.
-
-The weight that M. Paganini et al. give their energy."""
+ANSWER = 1.0
+"""Weight of the squared difference between the attribute network's errors on generated and on true events."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +71,10 @@ def adversarial(net: Trained, parts: Adversaries) -> Loss:
         liked = _on(net, parts, "critic", made, asked, held=True)
         total += tf.reduce_mean(tf.nn.softplus(tf.stop_gradient(real) - liked))
         if parts.attribute is not None:
-            for x, held, weight in ((truth, False, 1.0), (made, True, ANSWER)):
-                answer = net.on(prefixed(parts.attribute, "attribute"), {"x": x}, held)
-                total += weight * tf.reduce_mean((answer - wanted) ** 2)
+            told, asked_for = (
+                _error(net, parts.attribute, x, wanted, held) for x, held in ((truth, False), (made, True))
+            )
+            total += told + ANSWER * (asked_for - tf.stop_gradient(told)) ** 2
         return total
 
     return loss
@@ -90,6 +89,14 @@ def _critic_and_slope(net: Trained, parts: Adversaries, events: Any, asked: Any)
         found = _on(net, parts, "critic", events, asked)
         total = tf.reduce_sum(found)
     return found, tf.reduce_sum(tape.gradient(total, events) ** 2, axis=-1)
+
+
+def _error(net: Trained, attribute: Network, x: Any, wanted: Any, held: bool) -> Any:
+    """Mean squared error of what the attribute network reads in events."""
+    import tensorflow as tf
+
+    answer = net.on(prefixed(attribute, "attribute"), {"x": x}, held)
+    return tf.reduce_mean((answer - wanted) ** 2)
 
 
 def _on(net: Trained, parts: Adversaries, part: str, x: Any, asked: Any, held: bool = False) -> Any:

@@ -5,16 +5,41 @@ Cells are counted with the last axis fastest. An axis of one cell has no neighbo
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.errors import GraphError
 from trigger_ml.offline.layers import Cells, Shape
 
 
-def neighbours(grid: Shape) -> Cells:
-    """Each cell with those next to it, also across corners; zeros beyond the edge."""
+def patches(grid: Shape, size: int) -> Shape:
+    """The grid whose cells are patches of ``size`` cells along the last axes.
+
+    Raises:
+        GraphError: whole axes don't give patches of that size.
+    """
+    axes = next((i for i in range(len(grid) + 1) if prod(grid[i:]) == size), None)
+    if axes is None:
+        sizes = ", ".join(str(prod(grid[i:])) for i in range(len(grid), -1, -1))
+        raise GraphError(f"[network] patch is {size}: a grid of {grid} has patches of {sizes}")
+    return grid[:axes] or (1,)
+
+
+def neighbours(grid: Shape, around: tuple[int, ...] = ()) -> Cells:
+    """Each cell with those next to it, also across corners.
+
+    Args:
+        grid: cells along each axis.
+        around: axes that close in a circle, if the grid has them; beyond the edges of others there are zeros.
+    """
     steps = np.stack(np.meshgrid(*([-1, 0, 1] if n > 1 else [0] for n in grid), indexing="ij"), -1)
-    return _cells(_places(grid)[:, None] + steps.reshape(-1, len(grid)), grid)
+    places = _places(grid)[:, None] + steps.reshape(-1, len(grid))
+    for axis in around:
+        if axis < len(grid):
+            places[..., axis] %= grid[axis]
+    return _cells(places, grid)
 
 
 def halved(grid: Shape) -> tuple[Shape, Cells]:

@@ -38,6 +38,7 @@ class Network(Section):
     hidden: int = limited("width", 8, 4096, default=64)
     blocks: int = limited("blocks; of residual two layers each; of unet the number of grids", 1, 64, default=3)
     heads: int = limited("heads of attention", 1, 64, default=4)
+    patch: int = limited("numbers that are one item of deep_sets, transformer or unet", 1, 4096, default=1)
     latent: int = limited("latent dimensions, where there is a latent space", 1, 1024, default=8)
     low: Literal["ternary", "binary"] = limited("weights of low-bit layers, ternary or binary", default="ternary")
 
@@ -56,7 +57,6 @@ OBJECTIVES = {
     "gan": "truth from noise against a critic that also reads what was asked for",
     "latent_diffusion": "an autoencoder, then a diffusion of its latent space",
     "vld": "encoders, latent diffusion and decoder in one likelihood",
-    "two_flows": "the source's leading numbers of truth from noise, then the others given them, both by flow matching",
 }
 """Objective -> what is learned."""
 
@@ -81,11 +81,14 @@ class Objective(Section):
         "gan",
         "latent_diffusion",
         "vld",
-        "two_flows",
     ] = limited("; ".join(f"{name}: {meaning}" for name, meaning in OBJECTIVES.items()))
     iterations: int = limited("of omnifold", 1, 100, default=3)
     conditional: bool = limited("whether bridge and direct_diffusion are told the measurement as well", default=True)
     bins: int = limited("of a spline", 2, 64, default=8)
+    leading: bool = limited(
+        "whether a flow or score makes the source's leading numbers of truth first, then the others given them",
+        default=False,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Networks of one event's numbers, whatever their kind: for a sampler's step, or to tell events apart.
 
 Ports as those of ``networks.residual_mlp``: ``x``; ``time`` of batch 1 or that of x; ``condition``. A step gives a
-number for each of x; a classifier gives ``outputs`` numbers from the mean over items. The items are x's numbers, each
-with a trained vector for its place, or the cells of a grid.
+number for each of x; a classifier gives ``outputs`` numbers from the mean over items. The items are x's numbers, or
+patches of so many of them, each with a trained vector for its place, or the cells of a grid.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import prod
 
 from trigger_ml.errors import GraphError
 from trigger_ml.offline import spec
-from trigger_ml.offline.grids import doubled, halved, neighbours
+from trigger_ml.offline.grids import doubled, halved, neighbours, patches
 from trigger_ml.offline.layers import Activation, Add, Concat, Network, Norm, Place, Pool, Port, Reshape, Standardize
 from trigger_ml.offline.layers import Shape as Grid
 from trigger_ml.offline.networks import Precision, Role, Stack, attention_block, residual_mlp
@@ -28,6 +28,7 @@ class Wanted:
         condition: size of the condition, 0 for none.
         timed: whether there is a port ``time``.
         grid: the shape that x is of, for a network on a grid; None: one axis.
+        around: axes of the grid that close in a circle.
     """
 
     inputs: int
@@ -35,6 +36,7 @@ class Wanted:
     condition: int = 0
     timed: bool = False
     grid: Grid | None = None
+    around: tuple[int, ...] = ()
 
 
 def network(n: spec.Network, precision: Precision, wanted: Wanted) -> Network:
@@ -61,13 +63,15 @@ def network(n: spec.Network, precision: Precision, wanted: Wanted) -> Network:
     if wanted.outputs:
         s.linear(wanted.outputs, "last", s.put(Pool(), h))
     else:
-        s.put(Reshape((wanted.inputs,)), s.linear(1, "last", h))
+        s.put(Reshape((wanted.inputs,)), s.linear(n.patch, "last", h))
     return Network((Port("x", (wanted.inputs,)), *ports), tuple(s.nodes))
 
 
 def _items(s: Stack, n: spec.Network, wanted: Wanted) -> str:
-    """Each number of x as an item of ``hidden`` features."""
-    each = s.put(Reshape((wanted.inputs, 1)), s.put(Standardize(), "x"))
+    """Each patch of x as an item of ``hidden`` features."""
+    if wanted.inputs % n.patch:
+        raise GraphError(f"[network] patch is {n.patch}: the events' {wanted.inputs} numbers are no whole patches")
+    each = s.put(Reshape((wanted.inputs // n.patch, n.patch)), s.put(Standardize(), "x"))
     return s.linear(n.hidden, "embedding", each)
 
 
@@ -94,29 +98,36 @@ def _unet(s: Stack, n: spec.Network, wanted: Wanted, c: str | None) -> str:
 
     ``blocks`` grids, the finest and coarser ones; convolutions are linear layers of neighbourhoods.
     """
-    grid, kept = wanted.grid or (wanted.inputs,), []
-    if prod(grid) != wanted.inputs:
-        raise GraphError(f"a grid of {grid} has {prod(grid)} cells, the events have {wanted.inputs} numbers")
+    grid, kept = _grid(n, wanted), []
     h = _items(s, n, wanted)
+
+    def convolved(h: str, role: Role) -> str:
+        y = s.linear(n.hidden, role, s.put(neighbours(grid, wanted.around), s.put(Norm(), h)))
+        y = y if c is None else s.put(Add(), y, _shared(s, c, n.hidden, "embedding"))
+        return s.put(Add(), h, s.linear(n.hidden, role, s.put(Activation("silu"), y)))
+
     for level in range(n.blocks - 1):
         if max(grid) == 1:
             raise GraphError(f"[network] blocks is {n.blocks}: this grid can't be halved so often, take {level + 1}")
-        h = _convolved(s, h, c, grid, n.hidden, _role(level))
+        h = convolved(h, _role(level))
         kept.append((grid, h))
         grid, blocks = halved(grid)
         h = s.linear(n.hidden, _role(level), s.put(blocks, h))
-    h = _convolved(s, h, c, grid, n.hidden, "central")
+    h = convolved(h, "central")
     for level, (finer, before) in reversed(list(enumerate(kept))):
         h = s.put(Concat(), s.put(doubled(finer), h), before)
-        h = _convolved(s, s.linear(n.hidden, _role(level), h), c, finer, n.hidden, _role(level))
+        h, grid = s.linear(n.hidden, _role(level), h), finer
+        h = convolved(h, _role(level))
     return h
+
+
+def _grid(n: spec.Network, wanted: Wanted) -> Grid:
+    """Of the items; numbers without a grid of their own are on one axis."""
+    cells = wanted.grid or (wanted.inputs // n.patch, n.patch)
+    if prod(cells) != wanted.inputs:
+        raise GraphError(f"a grid of {cells} has {prod(cells)} cells, the events have {wanted.inputs} numbers")
+    return patches(cells, n.patch)
 
 
 def _role(level: int) -> Role:
     return "central" if level else "outer"
-
-
-def _convolved(s: Stack, h: str, c: str | None, grid: Grid, hidden: int, role: Role) -> str:
-    y = s.linear(hidden, role, s.put(neighbours(grid), s.put(Norm(), h)))
-    y = y if c is None else s.put(Add(), y, _shared(s, c, hidden, "embedding"))
-    return s.put(Add(), h, s.linear(hidden, role, s.put(Activation("silu"), y)))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,14 @@ class Numbers:
         return {key: values.astype(np.float32) for key, values in shown.items()}
 
 
+class _Places(TypedDict):
+    """Which numbers lead, and the grid of the others."""
+
+    leading: int
+    grid: tuple[int, ...] | None
+    around: tuple[int, ...]
+
+
 def source() -> Source:
     """Showers of the cascade; those of GFlash are measured beside a model's, as a generator to compare with."""
     pilot, photons = _made(np.random.default_rng(0), PILOT, detector.simulated)
@@ -105,7 +114,8 @@ def source() -> Source:
 
     measures = _measures(numbers, gflash)
     cached = functools.lru_cache(maxsize=4)(parts)
-    return Source(cached, view=numbers.view, measures=measures, micros=_micros, leading=detector.LAYERS)
+    on = _on(numbers.binning)
+    return Source(cached, view=numbers.view, measures=measures, micros=_micros, **on)
 
 
 def read(path: Path) -> Source:
@@ -127,7 +137,7 @@ def read(path: Path) -> Source:
         found = halves(count, seed)
         return Parts(found.simulation, found.simulation, found.test, found.test)
 
-    return Source(parts, view=numbers.view, measures=_measures(numbers, lambda *_: {}), leading=len(binning.filled))
+    return Source(parts, view=numbers.view, measures=_measures(numbers, lambda *_: {}), **_on(binning))
 
 
 KINDS = ("electron", PHOTON, "gflash_electron", "gflash_photon")
@@ -172,6 +182,14 @@ def _measures(
         return found | {"wasserstein of layers": of_layers(truth, test.truth, seed)} | dict(known[key])
 
     return measures
+
+
+def _on(binning: Binning) -> _Places:
+    """Energies of layers lead; voxels are on a grid of layers, angles, which close in a circle, and rings."""
+    layers = binning.filled
+    same = len({(layer.angles, layer.rings) for layer in layers}) == 1
+    grid = (len(layers), layers[0].angles, layers[0].rings) if same else None
+    return {"leading": len(layers), "grid": grid, "around": (1,) if same else ()}
 
 
 def _enough(count: int) -> None:

@@ -140,9 +140,10 @@ class Source:
             truth differ by), and a seed.
         micros: CPU time of the simulator in microseconds an event, where it makes them when asked.
         unfolds: truth and ``reco`` are the same observables, and data has another truth than simulation.
-        leading: numbers of truth, the first ones, that objectives of two stages make first; 0: it has no such stages.
-        grid: the axes of which truth's dimensions are the cells, the last one fastest, for networks on a grid; None:
-            one axis.
+        leading: numbers of truth, the first ones, that can be made first; 0: it has no such stages.
+        grid: the axes of which truth's dimensions, without the leading ones, are the cells, the last one fastest, for
+            networks on a grid; None: one axis.
+        around: axes of the grid that close in a circle.
     """
 
     parts: Callable[[int, int], Parts]
@@ -154,3 +155,4 @@ class Source:
     unfolds: bool = False
     leading: int = 0
     grid: tuple[int, ...] | None = None
+    around: tuple[int, ...] = ()

@@ -23,7 +23,6 @@ FUNCTIONS: dict[str, str] = {
     "coupling_flow": "flow:flow",
     "spline_flow": "flow:flow",
     "bridge": "flow:flow",
-    "two_flows": "two_flows:two_flows",
     "latent_diffusion": "latent:latent_diffusion",
     "vld": "latent:vld",
     "gan": "gan:gan",

@@ -12,14 +12,15 @@ from trigger_ml.errors import SpecError
 from trigger_ml.offline.sources import gaussians, mixture
 from trigger_ml.offline.sources.source import Events, Source, drawn
 from trigger_ml.offline.spec import parse
-from trigger_ml.offline.tasks import two_flows as task
+from trigger_ml.offline.tasks import flow as task
+from trigger_ml.offline.tasks import stage
 from trigger_ml.offline.training import Place
 
 pytestmark = [pytest.mark.needs_train, pytest.mark.needs_onnx]
 
 SPEC = """
 name = "small"
-title = "two flows"
+title = "two stages"
 [sample]
 name = "gaussians"
 events = {events}
@@ -27,7 +28,8 @@ events = {events}
 hidden = 32
 blocks = 1
 [objective]
-name = "two_flows"
+name = "flow_matching"
+leading = true
 [sampler]
 steps = 8
 [train]
@@ -66,13 +68,13 @@ CHAIN = Source(drawn(_chain, _chain), measures=_correlations, leading=1)
 def _small(monkeypatch):
     """Fewer rows for the proof: it is the rows' business, and tested with them."""
     monkeypatch.setattr(task.measured, "COMPARED", 2000)
-    monkeypatch.setattr(task, "SAMPLED", 500)
+    monkeypatch.setattr(stage, "SAMPLED", 500)
 
 
 def test_both_stages_learn_and_depend_on_each_other(tmp_path, monkeypatch):
     _small(monkeypatch)
     place = Place(parse(SPEC.format(events=6000, epochs=8)), tmp_path, "none", None)
-    found = task.two_flows(place, CHAIN, "none")
+    found = task.flow(place, CHAIN, "none")
     assert found.metrics["worst correlation"].value < 0.15
     assert found.metrics["wasserstein"].value < 0.12
     assert found.differing == ()
@@ -83,11 +85,11 @@ def test_numbers_follow_from_the_seed_and_low_bits_are_smaller(tmp_path, monkeyp
     _small(monkeypatch)
     row = parse(SPEC.format(events=500, epochs=1))
     places = [Place(row, tmp_path / str(i), "all", Console(quiet=True)) for i in range(2)]
-    one, again = (task.two_flows(place, CHAIN, "all") for place in places)
+    one, again = (task.flow(place, CHAIN, "all") for place in places)
     assert one.metrics == again.metrics
     assert one.figures == again.figures
     assert one.differing == ()
-    plain = task.two_flows(dataclasses.replace(places[0], name="none"), CHAIN, "none")
+    plain = task.flow(dataclasses.replace(places[0], name="none"), CHAIN, "none")
     last = next(reversed(one.kernel_bytes))
     assert one.kernel_bytes["float"] == plain.kernel_bytes["float"] > 6 * one.kernel_bytes[last]
     assert one.bit_operations < plain.bit_operations / 32
@@ -97,4 +99,4 @@ def test_numbers_follow_from_the_seed_and_low_bits_are_smaller(tmp_path, monkeyp
 def test_a_source_without_stages_is_refused(source, tmp_path):
     place = Place(parse(SPEC.format(events=500, epochs=1)), tmp_path, "none", None)
     with pytest.raises(SpecError, match="no leading numbers"):
-        task.two_flows(place, source.source(), "none")
+        task.flow(place, source.source(), "none")
