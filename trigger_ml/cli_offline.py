@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,9 @@ def run(
     spec: Annotated[Path, typer.Argument(help="A spec.toml of models/offline, or its folder.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where models and training states go.")] = PROJECTS,
     full: Annotated[bool, typer.Option("--full", help="Longer, with more events, as [full] says.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Processes, each with a training of its own; 0: one a core.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Train a row at every precision, compare all lowerings, measure.
@@ -31,7 +35,7 @@ def run(
     """
     from trigger_ml.offline import run as rows
 
-    give(rows.run(spec, console(), out, full), as_json)
+    give(rows.run(spec, console(), out, full, workers or len(os.sched_getaffinity(0))), as_json)
 
 
 @app.command()

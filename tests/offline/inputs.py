@@ -22,3 +22,17 @@ def rows(count: int, width: int, seed: int = 2) -> np.ndarray:
     x[5::31] = np.round(rng.uniform(-127, 127, x[5::31].shape) * 2) / 2
     x[5::31, -1] = 127
     return x.astype(np.float32)
+
+
+def best_score(noised, mean, width):
+    """The best score network for truth N(mean, width**2), linear in what it sees."""
+
+    def net(t, seen):
+        alpha, sigma = noised(np.float64(t))
+        c = 1 / np.sqrt(alpha**2 + sigma**2)
+        x, total = seen / c, alpha**2 * width**2 + sigma**2
+        noise = sigma * (x - alpha * mean) / total
+        truth = mean + alpha * width**2 * (x - alpha * mean) / total
+        return c * (alpha * noise - sigma * truth)
+
+    return net

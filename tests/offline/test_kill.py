@@ -1,4 +1,4 @@
-"""A row that is killed at any moment ends, started again, in the numbers of one that was not."""
+"""A row that is killed at any moment, on any number of cores, ends in the numbers of one that was not."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ MEASURED_TIMES = ("micros", "date")
 ROWS = [("gaussians", "classifier"), ("gaussians", "omnifold"), ("gaussians", "flow_matching"), ("mixture", "score_vp")]
 
 
-def _command(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "trigger_ml", "offline", "run", str(folder), "--out", str(folder / "out")]
+def _command(folder: Path, workers: int) -> list[str]:
+    run = [sys.executable, "-m", "trigger_ml", "offline", "run", str(folder), "--out", str(folder / "out")]
+    return [*run, "--workers", str(workers)]
 
 
 def _numbers(folder: Path) -> dict[str, object]:
@@ -65,11 +66,11 @@ def test_killed_and_started_again(sample, objective, tmp_path):
         folder.mkdir()
         (folder / "spec.toml").write_text(SPEC.format(sample=sample, objective=objective))
     start = time.monotonic()
-    subprocess.run(_command(whole), check=True, capture_output=True)
+    subprocess.run(_command(whole, 1), check=True, capture_output=True)
     took, kills = time.monotonic() - start, 0
     for share in (0.35, 0.5, 0.2):
         process = subprocess.Popen(
-            _command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            _command(killed, 2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
             process.wait(share * took)
@@ -77,7 +78,7 @@ def test_killed_and_started_again(sample, objective, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills += 1
-    subprocess.run(_command(killed), check=True, capture_output=True)
+    subprocess.run(_command(killed, 2), check=True, capture_output=True)
     assert kills > 0
     assert _numbers(killed) == _numbers(whole)
     assert len(_numbers(whole)) == 5

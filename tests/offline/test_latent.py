@@ -79,10 +79,12 @@ def test_latent_cost_of_gaussians_is_the_known_divergence(width):
 
     def best(x, t):
         alpha, sigma = path.noised(t)
-        return sigma * x / (alpha**2 * width**2 + sigma**2)
+        total = alpha**2 * width**2 + sigma**2
+        noise, truth = sigma * x / total, alpha * width**2 * x / total  # as expected
+        return alpha * noise - sigma * truth
 
     def none(x, t):
-        return 0 * x
+        return 0 * x + 2
 
     alpha, sigma = path.noised(path.stop)
     want = 3 * 0.5 * np.log((alpha * width / sigma) ** 2 + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.offline.inputs import weights_of
+from tests.offline.inputs import best_score, weights_of
 from trigger_ml import tools
 from trigger_ml.errors import GraphError, SpecError
 from trigger_ml.offline import networks
@@ -41,12 +41,7 @@ def test_the_known_score_of_a_gaussian_brings_noise_to_it(name):
     """Data N(m, s): x_t is N(alpha m, alpha^2 s^2 + sigma^2), its score and so the noise are linear in x."""
     path, (m, s) = PATHS[name], (0.3, 0.5)
 
-    def net(t, seen_x):
-        at = np.float64(t)
-        alpha, sigma = path.noised(at)
-        x = seen_x / path.slope(at)[2]
-        return sigma * (x - alpha * m) / (alpha**2 * s**2 + sigma**2)
-
+    net = best_score(path.noised, m, s)
     found = solve(SOLVERS["rk4"], 400, np.random.default_rng(1).normal(size=(4000, 1)), net, path)
     start = np.random.default_rng(1).normal(size=(4000, 1))
     alpha, sigma = path.noised(1.0)
@@ -61,7 +56,9 @@ def test_drift_and_diffusion_give_the_noise_that_is_said(name):
     """d alpha / dt = f alpha and d sigma^2 / dt = 2 f sigma^2 + g^2, with g^2 = 2 sigma b."""
     path, t, d = PATHS[name], np.linspace(0.1, 0.9, 9), 1e-5
     (alpha, sigma), (up, wide), (down, narrow) = (path.noised(x) for x in (t, t + d, t - d))
-    f, b, _ = path.slope(t)
+    a, b, c = path.slope(t)
+    b = b / (c * alpha)
+    f = a - b * c * c * sigma
     assert np.allclose((up - down) / (2 * d), f * alpha, rtol=1e-6)
     assert np.allclose((wide**2 - narrow**2) / (2 * d), 2 * f * sigma**2 + 2 * sigma * b, rtol=1e-5)
 

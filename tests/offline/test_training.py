@@ -118,7 +118,7 @@ def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
     monkeypatch.setattr(training, "prove", lambda *_: None)
-    method = "euler_maruyama" if objective in ("bridge", "score_vp") else "midpoint"
+    method = "ancestral" if objective in ("bridge", "score_vp") else "midpoint"
     spec = SPEC.format(objective).replace("steps = 3", f'steps = 3\nmethod = "{method}"')
     (tmp_path / "spec.toml").write_text(spec)
     command = ["offline", "run", str(tmp_path), "--out", str(tmp_path / "out"), "--json"]

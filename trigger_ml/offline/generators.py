@@ -93,9 +93,16 @@ def generator(row: Row, wanted: Wanted, given: int, precision: Precision) -> Gen
 
 
 def _walk(row: Row) -> Walk | None:
-    """The walk of a sampler that is none of Runge and Kutta's."""
-    method, objective = row.sampler.method, row.objective.name
-    kicked = method == "euler_maruyama"
-    if objective == "bridge" and not (kicked or method == "euler"):
-        raise SpecError(f"[sampler] method {method} can't follow a bridge: choose euler or, with kicks, euler_maruyama")
-    return walk(PATHS[objective], row.sampler.steps, kicked) if kicked or objective == "bridge" else None
+    """The walk of a sampler that is none of Runge and Kutta's.
+
+    Raises:
+        SpecError: the objective is not followed so.
+    """
+    method, path = row.sampler.method, PATHS[row.objective.name]
+    solved = row.objective.name != "bridge"
+    if method in path.walks:
+        return walk(path, row.sampler.steps, method)
+    if not solved or method not in SOLVERS:
+        known = [*(SOLVERS if solved else ()), *path.walks]
+        raise SpecError(f"[sampler] method {method} can't follow {row.objective.name}: choose {', '.join(known)}")
+    return None

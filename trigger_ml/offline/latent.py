@@ -35,7 +35,7 @@ LEAST_LOG, MOST_LOG = -8.0, 4.0
 NOISED = PATHS["score_vp"]
 """The path of latent numbers that were encoded before."""
 
-END = 0.02
+END = 0.14
 JOINT = dataclasses.replace(NOISED, stop=END)
 """The path that is trained together with the encoder: it ends where the decoder takes over, at a noise of 0.08."""
 
@@ -136,7 +136,8 @@ def second_stage(net: Trained, parts: Diffusion) -> Loss:
         t = tf.random.stateless_uniform((tf.shape(z)[0], 1), seed + 1, NOISED.stop, NOISED.start)
         noise = tf.random.stateless_normal(tf.shape(mean), seed + 2)
         alpha, sigma = _noised(NOISED, t)
-        return tf.reduce_mean((told(net, parts, reco)(alpha * z + sigma * noise, t) - noise) ** 2)
+        found = told(net, parts, reco)(alpha * z + sigma * noise, t)
+        return tf.reduce_mean((found - (alpha * noise - sigma * z)) ** 2)
 
     return loss
 
@@ -158,7 +159,7 @@ def joint(net: Trained, ae: Autoencoder, parts: Diffusion) -> Loss:
 
 
 def told(net: Trained, parts: Diffusion, reco: Any) -> Callable[[Any, Any], Any]:
-    """From a noised state and a time to the noise, for what was measured."""
+    """From a noised state and a time to what the path's network gives, for what was measured."""
     condition = None if parts.given is None else read(net, "given", parts.given, reco)
 
     def denoise(x: Any, t: Any) -> Any:
@@ -173,8 +174,8 @@ def latent_cost(path: Path, mean: Any, denoise: Callable[[Any, Any], Any], seed:
 
     With the best denoiser that is the divergence (Kullback-Leibler) of the end's noise around ``alpha * mean`` from
     what all events together give there. It is the sum of ``KL(N(alpha mean, sigma) | N(0, 1))`` at the start and of
-    half the integral of the squared error over ``gamma``, the log of the variances of noise over signal: drawn evenly
-    in gamma, and in a batch at even distances (arXiv:2107.00630).
+    half the integral of the noise's squared error over ``gamma``, the log of the variances of noise over signal: drawn
+    evenly in gamma, and in a batch at even distances (arXiv:2107.00630).
     """
     import tensorflow as tf
 
@@ -185,7 +186,8 @@ def latent_cost(path: Path, mean: Any, denoise: Callable[[Any, Any], Any], seed:
     t = time_of(low + (high - low) * u[:, None])
     noise = tf.random.stateless_normal(tf.shape(mean), seed + 1)
     alpha, sigma = _noised(path, t)
-    error = tf.reduce_sum((denoise(alpha * mean + sigma * noise, t) - noise) ** 2, axis=-1)
+    off = denoise(alpha * mean + sigma * noise, t) - (alpha * noise - sigma * mean)
+    error = tf.reduce_sum((alpha * off) ** 2, axis=-1)
     first, spread = _noised(path, path.start)
     known = divergence(first * mean, tf.fill(tf.shape(mean), np.float32(np.log(spread))))
     return known + 0.5 * np.float32(high - low) * error
@@ -198,11 +200,11 @@ def gamma(t: float) -> float:
 
 
 def time_of(found: Any) -> Any:
-    """The time at which it is that: ``softplus(gamma)`` is the integral of the noise's rate, a parabola."""
+    """The time at which it is that: ``softplus(gamma)`` is the rate's integral, a parabola in t squared."""
     from keras import ops
 
     rise = HIGH - LOW
-    return (ops.sqrt(LOW**2 + 2 * rise * ops.softplus(found)) - LOW) / rise
+    return ops.sqrt((ops.sqrt(LOW**2 + 2 * rise * ops.softplus(found)) - LOW) / rise)
 
 
 def _noised(path: Path, t: Any) -> tuple[Any, Any]:

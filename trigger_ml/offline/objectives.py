@@ -9,12 +9,15 @@ from trigger_ml.errors import SpecError
 from trigger_ml.offline.coupling import CouplingFlow, to_noise
 from trigger_ml.offline.framework import Trained
 from trigger_ml.offline.layers import Network
-from trigger_ml.offline.paths import EARLIEST, SPREAD, Path, bridge_share, seen
+from trigger_ml.offline.paths import SPREAD, Path, bridge_share, seen, wanted
 
 Loss = Callable[..., Any]
 
 START = 0.5
 """Deviation of the noise at the start of conditional direct diffusion, where measurements have one of about 1."""
+
+FIRST = 1e-3
+"""Least time of a bridge that is learned; its samplers stop before."""
 
 
 def flow_matching(net: Trained, conditional: bool) -> Loss:
@@ -57,7 +60,7 @@ def bridge(net: Trained, conditional: bool) -> Loss:
     def loss(seed: Any, target: Any, measured: Any) -> Any:
         import tensorflow as tf
 
-        t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1, EARLIEST, 1.0)
+        t = tf.random.stateless_uniform((tf.shape(target)[0], 1), seed + 1, FIRST, 1.0)
         share = bridge_share(t)
         noise = SPREAD * tf.sqrt(share * (1 - share)) * tf.random.stateless_normal(tf.shape(target), seed)
         x = target + share * (measured - target) + noise
@@ -78,7 +81,9 @@ def _on_lines(net: Trained, seed: Any, start: Any, target: Any, condition: Any) 
 
 
 def score_matching(net: Trained, path: Path, conditional: bool) -> Loss:
-    """``|net(c x_t, t) - noise|**2`` for ``x_t = alpha data + sigma noise`` (arXiv:2011.13456, weight sigma**2).
+    """Squared error of what a path's network gives, for ``x_t = alpha data + sigma noise``, evenly over times.
+
+    With the best network that is score matching (Y. Song et al., arXiv:2011.13456) with the weight of ``paths``.
 
     Raises:
         SpecError: for a path that adds no noise.
@@ -96,7 +101,7 @@ def score_matching(net: Trained, path: Path, conditional: bool) -> Loss:
         feed = {"x": (alpha * target + sigma * noise) * seen(noised, t), "time": t}
         if conditional:
             feed["condition"] = condition
-        return tf.reduce_mean((net(feed) - noise) ** 2)
+        return tf.reduce_mean((net(feed) - wanted(noised, t, target, noise)) ** 2)
 
     return loss
 

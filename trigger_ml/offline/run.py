@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,12 @@ from trigger_ml import artifact
 from trigger_ml.errors import Mismatch, SpecError
 from trigger_ml.offline import events
 from trigger_ml.offline.networks import PRECISIONS, Precision
-from trigger_ml.offline.spec import Row, load
+from trigger_ml.offline.spec import Row, Sample, load
 from trigger_ml.offline.table import KIND, VERSION, file_of, kept
 from trigger_ml.offline.tasks.measured import Measured
 from trigger_ml.offline.tasks.registry import task
-from trigger_ml.offline.training import Place
+from trigger_ml.offline.training import Place, program
+from trigger_ml.work import shown, work
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +30,41 @@ if TYPE_CHECKING:
 ONE = "offline training"
 """Kind of the file that holds the numbers of one training."""
 
+NUMBERS = "numbers.json"
 
-def run(where: Path, console: Console, out: Path, full: bool = False) -> Mapping[str, Any]:
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a row at one precision.
+
+    Attributes:
+        where: the spec or its folder.
+        full: as [full] says.
+        file: digest of the row's file of events, if it has one.
+        precision: of the networks.
+        number: of the training, from 0.
+        folder: of the row's models and states.
+    """
+
+    where: Path
+    full: bool
+    file: str | None
+    precision: Precision
+    number: int
+    folder: Path
+
+    @property
+    def place(self) -> Path:
+        """The folder of this training."""
+        return self.folder / self.precision / f"seed{self.row.seed}"
+
+    @property
+    def row(self) -> Row:
+        """The row with this training's seed."""
+        return _row(self.where, self.full).with_seed(self.number)
+
+
+def run(where: Path, console: Console, out: Path, full: bool = False, workers: int = 1) -> Mapping[str, Any]:
     """Do a row at every precision; numbers go to ``<precision>.json`` beside the spec, models and states to ``out``.
 
     A training or a precision is not done again while its spec and its file of events, if it has one, are the same.
@@ -38,51 +74,76 @@ def run(where: Path, console: Console, out: Path, full: bool = False) -> Mapping
         console: for progress.
         out: a folder of run folders.
         full: longer, as [full] says; the numbers go to ``full/``.
+        workers: processes, each with a training of its own.
 
     Raises:
         SpecError: the spec, or a sample that can't be read.
         ToolMissing: without the extra offline.
         Mismatch: a lowering gives other bits than the golden one; its numbers are kept.
     """
-    from trigger_ml.frontends import session
-
-    row, home = load(where), where if where.is_dir() else where.parent
-    row = row.longer if full else row
-    source = _source(row, home)
+    row, home = _row(where, full), where if where.is_dir() else where.parent
+    if row.sample.file and not hasattr(events.module(row.sample.name), "read"):
+        raise SpecError(f"[sample] file is set, but the source {row.sample.name} reads no files: take the key out")
     file = artifact.digest_path(home / row.sample.file) if row.sample.file else None
     folder = out / f"offline_{row.name}{'_full' if full else ''}"
     folder = folder if file is None else folder / file[:16]
-    done: dict[str, Any] = {}
+    paths = {precision: file_of(home, precision, full) for precision in PRECISIONS}
+    done = {p: content for p, path in paths.items() if (content := _kept(path, row, file)) is not None}
+    jobs = {
+        p: [Job(where, full, file, p, i, folder) for i in range(row.trainings)] for p in PRECISIONS if p not in done
+    }
+    todo = [job for each in jobs.values() for job in each]
+    if len(todo) == 1 or workers == 1:
+        work(functools.partial(_do, console=console), todo, 0, row.name, None)
+    else:
+        with shown(console, {row.name: f"{row.name}, trainings"}) as progress:
+            work(_do, todo, 0, row.name, progress, workers)
     for precision in PRECISIONS:
-        path = file_of(home, precision, full)
-        done[precision] = kept(path, row)
-        if done[precision] is None or done[precision].get("events") != file:
-            session.start()
-            parts = [_training(row, i, precision, source, folder, console) for i in range(row.trainings)]
+        if precision not in done:
+            parts = [_finished(job) for job in jobs[precision]]
             done[precision] = _together(row, precision, parts, full) | ({} if file is None else {"events": file})
-            artifact.save(path, KIND, VERSION, done[precision])
+            artifact.save(paths[precision], KIND, VERSION, done[precision])
         console.print(f"{row.name}, {precision}: {_sentence(done[precision])}", highlight=False)
     wrong = {p: c["differing"] for p, c in done.items() if c["differing"]}
     if wrong:
         raise Mismatch(f"{row.name}: these differ from the golden model: {wrong}")
-    return {"row": row.name, "precisions": done}
+    return {"row": row.name, "precisions": {p: done[p] for p in PRECISIONS}}
 
 
-def _training(
-    whole: Row, number: int, precision: Precision, source: Source, folder: Path, console: Console
-) -> Mapping[str, Any]:
-    """The numbers of one training; from an earlier run if it is of this spec."""
-    row = whole.with_seed(number)
-    place = Place(row, folder / precision / f"seed{row.seed}", precision.replace("-", "_"), console)
+def _do(job: Job, console: Console | None = None) -> None:
+    """Train and measure, and leave the numbers in the training's folder; from an earlier run if they are there."""
+    from trigger_ml.frontends import session
+
+    row = job.row
+    place = Place(row, job.place, job.precision.replace("-", "_"), console)
     with artifact.exclusive(place.folder):
-        path = place.folder / "numbers.json"
-        if path.exists():
-            content = artifact.load(path, ONE, VERSION).content
-            if content["spec"] == row.digest():
-                return content
-        content = {"spec": row.digest(), **_plain(task(row.objective.name)(place, source, precision))}
-        artifact.save(path, ONE, VERSION, content)
-    return content
+        if _finished(job) is None:
+            session.start()
+            found = task(row.objective.name)(place, _source(job.where, row.sample, job.file), job.precision)
+            artifact.save(job.place / NUMBERS, ONE, VERSION, {"spec": _whole(row), **_plain(found)})
+
+
+def _finished(job: Job) -> Any:
+    """The numbers of a training, if it was done with this spec by this code."""
+    path = job.place / NUMBERS
+    content = artifact.load(path, ONE, VERSION).content if path.exists() else {"spec": None}
+    return content if content["spec"] == _whole(job.row) else None
+
+
+def _whole(row: Row) -> str:
+    """Digest of a training's spec and of the code."""
+    return artifact.digest_json([row.digest(), program()])
+
+
+def _kept(path: Path, row: Row, file: str | None) -> Any:
+    """The numbers of a precision, if they are of this spec and file of events."""
+    content = kept(path, row)
+    return content if content is not None and content.get("events") == file else None
+
+
+def _row(where: Path, full: bool) -> Row:
+    row = load(where)
+    return row.longer if full else row
 
 
 def _plain(measured: Measured) -> dict[str, Any]:
@@ -115,15 +176,12 @@ def _together(row: Row, precision: Precision, trainings: Sequence[Mapping[str, A
     }
 
 
-def _source(row: Row, home: Path) -> Source:
-    module = events.module(row.sample.name)
-    if not row.sample.file:
-        made: Source = module.source()
-        return made
-    if not hasattr(module, "read"):
-        raise SpecError(f"[sample] file is set, but the source {row.sample.name} reads no files: take the key out")
-    read: Source = module.read(home / row.sample.file)
-    return read
+@functools.lru_cache(maxsize=1)
+def _source(where: Path, sample: Sample, file: str | None) -> Source:
+    """The events; ``file``, the digest of theirs, if they have one, tells when to read them again."""
+    module, home = events.module(sample.name), where if where.is_dir() else where.parent
+    found: Source = module.source() if file is None else module.read(home / sample.file)
+    return found
 
 
 def _sentence(content: Mapping[str, Any]) -> str:

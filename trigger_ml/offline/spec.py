@@ -97,11 +97,12 @@ class Sampler(Section):
 
     TITLE = "sampler"
 
-    method: Literal["euler", "midpoint", "heun", "rk4", "euler_maruyama"] = limited(
-        "euler, midpoint, heun or rk4 (Runge-Kutta); euler_maruyama: with random kicks, for scores and bridges",
+    method: Literal["euler", "midpoint", "heun", "rk4", "euler_maruyama", "ancestral", "ddim"] = limited(
+        "euler, midpoint, heun or rk4 (Runge-Kutta); for scores euler_maruyama and ancestral, with random kicks, and "
+        "ddim, without; for bridges ancestral, with, and euler, without",
         default="midpoint",
     )
-    steps: int = limited("of a uniform grid", 1, 1000, default=20)
+    steps: int = limited("from start to end", 1, 1000, default=20)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
+from trigger_ml.frontends import loop
 from trigger_ml.frontends.loop import Job, Phase, cosine, fit
 from trigger_ml.offline.exact import prove
 from trigger_ml.offline.framework import Trained, start_weights
@@ -64,7 +66,8 @@ def trained(
     weights = _standardized(network, start_weights(network, row.seed), scaled)
     net = Trained(network, weights)
     arrays = {str(i): array for i, array in enumerate(data)}
-    key = artifact.digest_json([row.digest(), place.name, digest(network, weights), artifact.digest_arrays(arrays)])
+    inputs = [row.digest(), place.name, digest(network, weights), artifact.digest_arrays(arrays)]
+    key = artifact.digest_json([*inputs, program()])
     rate = cosine(row.train.learning_rate, row.train.epochs)
     phase = Phase(place.name, place.name, row.train.epochs, row.train.batch, rate, row.seed, key)
     variables = list(net.variables.values())
@@ -72,6 +75,13 @@ def trained(
     fit(phase, Job(data, loss(net), variables, variables), place.folder, place.console)
     prove(network, net.weights(), row.seed)
     return net.weights()
+
+
+@functools.cache
+def program() -> str:
+    """sha256 (hexadecimal) of this package and of the loop: what other code left half done is not gone on from."""
+    files = [Path(loop.__file__), *sorted(Path(__file__).parent.rglob("*.py"))]
+    return artifact.digest_json([artifact.digest_path(file) for file in files])
 
 
 def _standardized(network: Network, weights: Weights, scaled: Mapping[str, NDArray[np.float32]]) -> Weights:

@@ -1,10 +1,11 @@
-"""Following a path with random kicks on a uniform grid (G. Maruyama, Rend. Circ. Mat. Palermo 4 (1955) 48).
+"""Following a path step by step with numbers of its own, mostly with random kicks.
 
 A step is ``A x + B net(c x, t) + C kick`` with numbers A, B, C, c of that step, in this order in float32, so that a
 loop on the host and one inside a model give the same bits. Every kick is an input: no randomness is inside.
 
-A step takes the expected truth for the truth, so that few steps of a bridge give a spread that is too small: for normal
-truth of width 0.5 by some 9 % with 20 steps, 4 % with 50 and 2 % with 100 (``tests/offline/test_walks.py``).
+``ancestral`` takes the expected truth for the truth, so that few steps give a spread that is too small: on a bridge,
+for normal truth of width 0.5, by some 9 % with 20 steps, 4 % with 50, 2 % with 100 (``tests/offline/test_walks.py``).
+``euler_maruyama``: G. Maruyama, Rend. Circ. Mat. Palermo 4 (1955) 48.
 """
 
 from __future__ import annotations
@@ -42,18 +43,21 @@ class Walk:
         return len(self.times)
 
 
-def walk(path: Path, steps: int, kicked: bool = True) -> Walk:
-    """The walk along a path; without kicks each step goes to the mean of where they would lead.
+def walk(path: Path, steps: int, method: str) -> Walk:
+    """The walk along a path.
 
     Raises:
-        SpecError: the path has no random way.
+        SpecError: the path is not walked so.
     """
-    if path.kicked is None:
-        raise SpecError("[sampler] method euler_maruyama needs a score or a bridge: choose a Runge-Kutta method")
+    if method not in path.walks:
+        known = ", ".join(path.walks)
+        raise SpecError(
+            f"[sampler] method {method} is none of this objective's" + (f": choose {known}" if known else "")
+        )
     grid = path.start + (path.stop - path.start) / steps * np.arange(steps + 1, dtype=np.float64)
-    parts = np.broadcast_arrays(*path.kicked(grid[:-1], grid[1:]), grid[:-1])[:4]
-    table = np.stack(parts, -1) * ([1, 1, 1, 1] if kicked else [1, 1, 0, 1])
-    return Walk(grid[:-1].astype(np.float32), table.astype(np.float32), path.scale, kicked)
+    parts = np.broadcast_arrays(*path.walks[method](grid[:-1], grid[1:]), grid[:-1])[:4]
+    table = np.stack(parts, -1).astype(np.float32)
+    return Walk(grid[:-1].astype(np.float32), table, path.scale, bool(table[:, 2].any()))
 
 
 def follow(w: Walk, x: NDArray[Any], kicks: NDArray[Any] | None, net: Callable[[Any, Any], Any]) -> NDArray[Any]:

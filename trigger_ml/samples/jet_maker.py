@@ -18,7 +18,7 @@ from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import jet_features, jet_layout, jet_making, jet_processes, processes
 from trigger_ml.samples.jet_scales import FEATURE_SCALES, TAU_SCALES, encode_constituents, encode_jet, encode_table
 from trigger_ml.samples.jet_views import Jets
-from trigger_ml.samples.work import Progress, work
+from trigger_ml.work import Progress, work
 
 CHUNK = 1000
 SHARES = (0.6, 0.1, 0.3)

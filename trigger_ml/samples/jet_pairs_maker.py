@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import jet_pairs, processes
-from trigger_ml.samples.work import work
+from trigger_ml.work import shown, work
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,32 +104,14 @@ def make(settings: Settings, folder: Path, console: Console | None = None, worke
             for prior in jet_pairs.PRIORS
         ]
         missing = [job for job in every if not _finished(job.path)]
-        _work(missing, len(every) - len(missing), workers, console)
+        with shown(console, {STAGE: STAGE}) as progress:
+            work(run, missing, len(every) - len(missing), STAGE, progress, workers)
         return _collect(every, folder)
 
 
 def run(job: Job) -> None:
     """Make one chunk and write it, whole or not at all."""
     artifact.write_npz(job.path, jet_pairs.make_pairs(job.prior, job.settings.chunk, job.seed))
-
-
-def _work(missing: list[Job], there: int, workers: int, console: Console | None) -> None:
-    if console is None:
-        work(run, missing, there, STAGE, None, workers)
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(STAGE, total=None)
-        work(
-            run,
-            missing,
-            there,
-            STAGE,
-            lambda stage, done, total: bar.update(task, completed=done, total=total),
-            workers,
-        )
 
 
 def _collect(every: list[Job], folder: Path) -> dict[str, Path]:

@@ -19,6 +19,7 @@ from trigger_ml.samples import jet_blocks, jet_layout, jet_maker, jet_public
 from trigger_ml.samples.dataset import Sample, Split
 from trigger_ml.samples.jet_maker import Settings
 from trigger_ml.samples.jet_views import VIEWS, Hardware, Jets, View
+from trigger_ml.work import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -131,20 +132,8 @@ def make(
     chosen = settings(variant, jets, seed)
     if pileup != 0:
         raise SampleError(f"pileup is {pileup:g}, but jets are made without: leave it out")
-    if console is None:
-        return jet_maker.make(chosen, folder, workers, scheduler=scheduler)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        tasks = {stage: bar.add_task(f"{chosen.name} {stage}", total=None) for stage in jet_maker.STAGES}
-        return jet_maker.make(
-            chosen,
-            folder,
-            workers,
-            lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total),
-            scheduler,
-        )
+    with shown(console, {stage: f"{chosen.name} {stage}" for stage in jet_maker.STAGES}) as progress:
+        return jet_maker.make(chosen, folder, workers, progress, scheduler)
 
 
 def _parse(variant: str) -> tuple[Use, View]:

@@ -19,7 +19,7 @@ from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError, SampleError
 from trigger_ml.samples import crossing, layout, pileup, processes
 from trigger_ml.samples.contents import EVERY, OBJECTS, RATES, Contents
-from trigger_ml.samples.work import Progress, work
+from trigger_ml.work import Progress, work
 
 CHUNK = 2000
 STAGES = ("pool", "events")

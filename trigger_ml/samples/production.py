@@ -10,6 +10,7 @@ from trigger_ml import plugins
 from trigger_ml.errors import SpecError
 from trigger_ml.samples import maker
 from trigger_ml.samples.maker import Settings
+from trigger_ml.work import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,20 +47,8 @@ def make(
         ToolFailed: the scheduler can't be reached.
         ArtifactError: if another process works in the folder.
     """
-    if console is None:
-        return maker.make(settings, folder, workers, scheduler=scheduler)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        tasks = {stage: bar.add_task(f"{settings.variant} {stage}", total=None) for stage in maker.STAGES}
-        return maker.make(
-            settings,
-            folder,
-            workers,
-            lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total),
-            scheduler,
-        )
+    with shown(console, {stage: f"{settings.variant} {stage}" for stage in maker.STAGES}) as progress:
+        return maker.make(settings, folder, workers, progress, scheduler)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,18 @@
-"""Chunks of a production: the missing ones are made here, by processes here, or by the workers of a Dask scheduler."""
+"""Chunks of work that write files: done here, by processes here, or by the workers of a Dask scheduler."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from trigger_ml import scheduling
 from trigger_ml.errors import SampleError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Job = TypeVar("Job")
 
@@ -29,13 +33,13 @@ def work(
     workers: int = 1,
     scheduler: str | None = None,
 ) -> None:
-    """Make chunks.
+    """Do chunks.
 
     Args:
-        do: makes one and writes it, whole or not at all.
-        missing: chunks to make, in any order.
-        there: how many are there already.
-        stage: of the production.
+        do: does one and writes what comes of it, whole or not at all.
+        missing: chunks to do, in any order.
+        there: how many are done already.
+        stage: what the work is called.
         progress: is told of every finished chunk.
         workers: processes here.
         scheduler: address of a Dask scheduler instead, whose workers see the same folder.
@@ -54,6 +58,25 @@ def work(
         done += 1
         if progress is not None:
             progress(stage, done, there + len(missing))
+
+
+@contextlib.contextmanager
+def shown(console: Console | None, stages: Mapping[str, str]) -> Iterator[Progress | None]:
+    """Finished chunks as bars on a console.
+
+    Args:
+        console: None shows nothing.
+        stages: stage -> what its bar says.
+    """
+    if console is None:
+        yield None
+        return
+    from rich import progress as rich
+
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn())
+    with rich.Progress(*columns, rich.TimeRemainingColumn(), console=console) as bar:
+        tasks = {stage: bar.add_task(label, total=None) for stage, label in stages.items()}
+        yield lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
 
 
 def _made(do: Callable[[Job], None], missing: Sequence[Job], workers: int, scheduler: str | None) -> Iterator[None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trigger_ml.errors import SampleError, ToolFailed
-from trigger_ml.samples.work import work
+from trigger_ml.work import work
 
 
 @dataclass(frozen=True)
