@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from rich.console import Console
 
 from trigger_ml import artifact, cli
 from trigger_ml.errors import ArtifactError, SpecError
@@ -45,7 +46,8 @@ def test_a_missing_file_and_an_unknown_source(tmp_path):
     with pytest.raises(SpecError, match="can't be read"):
         load(tmp_path)
     with pytest.raises(SpecError, match="available are gaussians, "):
-        rows._source(parse(GOOD.replace("gaussians", "nothing")), tmp_path)
+        (tmp_path / "spec.toml").write_text(GOOD.replace("gaussians", "nothing"))
+        rows.run(tmp_path, Console(quiet=True), tmp_path / "out")
 
 
 def _result(row, value: float):

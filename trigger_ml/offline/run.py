@@ -82,7 +82,8 @@ def run(where: Path, console: Console, out: Path, full: bool = False, workers: i
         Mismatch: a lowering gives other bits than the golden one; its numbers are kept.
     """
     row, home = _row(where, full), where if where.is_dir() else where.parent
-    if row.sample.file and not hasattr(events.module(row.sample.name), "read"):
+    module = events.module(row.sample.name)
+    if row.sample.file and not hasattr(module, "read"):
         raise SpecError(f"[sample] file is set, but the source {row.sample.name} reads no files: take the key out")
     file = artifact.digest_path(home / row.sample.file) if row.sample.file else None
     folder = out / f"offline_{row.name}{'_full' if full else ''}"

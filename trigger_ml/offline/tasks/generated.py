@@ -32,7 +32,7 @@ RANKED = 4000
 WIDE = 1_000_000
 """Numbers of truth, events times dimensions, that the distances with their resamplings are taken of."""
 
-DRAWN = 2_500_000
+DRAWN = 1_500_000
 """The same, times draws, for the ranks."""
 
 

@@ -23,7 +23,7 @@ Weights = NDArray[np.floating]
 COMPARED = 100_000
 """Rows on which the lowerings of a step network are compared."""
 
-TIMED = 4096
+TIMED = 1024
 """Events of the timing."""
 
 ROUNDS = 3
