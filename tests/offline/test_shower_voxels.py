@@ -38,8 +38,14 @@ def test_its_numbers_are_small_for_truth_and_large_for_nonsense(source, monkeypa
         assert np.isfinite(found[f"{name} of truth"].value)
     assert found["auc low level of GFlash"] == Number(0.5, 0.01)
     assert found["FPD"].value > 5 * abs(found["FPD of truth"].value)
+    assert (
+        found["correlation, depth and log energy"].value
+        < 0.2
+        < found["correlation, depth and log energy in truth"].value
+    )
     perfect = source.measures(p.test.truth, p.test, p.simulation, 1)
     assert perfect["separation sparsity"].value == perfect["wasserstein of layers"].value == 0
+    assert perfect["largest relative error of a layer's width"].value == 0
     assert abs(perfect["FPD"].value) < 5 * perfect["FPD"].error
 
 

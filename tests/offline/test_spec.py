@@ -45,8 +45,8 @@ def test_refused(old, new, sentence):
 def test_a_missing_file_and_an_unknown_source(tmp_path):
     with pytest.raises(SpecError, match="can't be read"):
         load(tmp_path)
+    (tmp_path / "spec.toml").write_text(GOOD.replace("gaussians", "nothing"))
     with pytest.raises(SpecError, match="available are gaussians, "):
-        (tmp_path / "spec.toml").write_text(GOOD.replace("gaussians", "nothing"))
         rows.run(tmp_path, Console(quiet=True), tmp_path / "out")
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.errors import SpecError
 from trigger_ml.offline.metrics import Number, bootstrapped, wasserstein
-from trigger_ml.offline.showers import detector, files, shares
+from trigger_ml.offline.showers import detector, files, fractions, shares
 from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import SMALLEST, Showers
 from trigger_ml.offline.showers.gflash import parametrised
@@ -179,7 +179,9 @@ def _measures(
             floor["wasserstein of layers"] = of_layers(second.truth, test.truth, seed)
             known[key] = _named(floor, "truth") | dict(others(wanted, test.reco, seed))
         found = compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed)
-        return found | {"wasserstein of layers": of_layers(truth, test.truth, seed)} | dict(known[key])
+        found["wasserstein of layers"] = of_layers(truth, test.truth, seed)
+        made, true, also = (numbers.scale.up(x)[:, :layers] for x in (truth, test.truth, second.truth))
+        return found | dict(fractions.numbers(made, true, also, test.reco[:, :1], seed)) | dict(known[key])
 
     return measures
 
