@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +26,39 @@ class Job:
 def write(job: Job) -> None:
     with job.path.open("a") as file:
         file.write("made\n")
+
+
+def wait(job: Job) -> None:
+    write(job)
+    time.sleep(600)
+
+
+def test_processes_end_with_their_parent(tmp_path):
+    """Killed with no time to say so: what a process holds, as the lock of a folder, is free soon after."""
+    jobs = [Job(tmp_path / f"{i}.txt") for i in range(2)]
+    parent = multiprocessing.get_context("spawn").Process(target=work, args=(wait, jobs, 0, "x", None, 2))
+    parent.start()
+    _until(lambda: all(job.path.exists() for job in jobs))
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.join()
+    _until(lambda: not any(_runs(child) for child in children))
+    assert len(children) >= 2
+
+
+def _until(done: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def _runs(pid: str) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _made(tmp_path: Path, **how: object) -> list[tuple[str, int, int]]:

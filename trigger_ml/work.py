@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -13,6 +16,9 @@ from trigger_ml.errors import SampleError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+WATCHED_S = 0.2
+"""Seconds between two looks of a process at whether its parent lives."""
 
 Job = TypeVar("Job")
 
@@ -84,10 +90,21 @@ def _made(do: Callable[[Job], None], missing: Sequence[Job], workers: int, sched
         yield from scheduling.results(do, missing, str, 1, scheduler)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn) as executor:
+    with ProcessPoolExecutor(workers, spawn, _ends_with, (os.getpid(),)) as executor:
         futures: list[Future[None]] = [executor.submit(do, job) for job in missing]
         try:
             for future in as_completed(futures):
                 yield future.result()
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _ends_with(parent: int) -> None:
+    """Let this process end soon after its parent, however that one was ended: nobody would wait for what it does."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCHED_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

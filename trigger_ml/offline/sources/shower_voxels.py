@@ -180,8 +180,8 @@ def _measures(
             known[key] = _named(floor, "truth") | dict(others(wanted, test.reco, seed))
         found = compared(numbers.showers(truth, test.reco), wanted, numbers.binning, seed)
         found["wasserstein of layers"] = of_layers(truth, test.truth, seed)
-        made, true, also = (numbers.scale.up(x)[:, :layers] for x in (truth, test.truth, second.truth))
-        return found | dict(fractions.numbers(made, true, also, test.reco[:, :1], seed)) | dict(known[key])
+        made, aim, also = (numbers.scale.up(x)[:, :layers] for x in (truth, test.truth, second.truth))
+        return found | dict(fractions.numbers(made, aim, also, test.reco[:, :1], seed)) | dict(known[key])
 
     return measures
 
