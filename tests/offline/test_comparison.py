@@ -7,11 +7,22 @@ import pytest
 from trigger_ml import cli
 from trigger_ml.errors import SpecError
 from trigger_ml.offline.comparison import compared
+from trigger_ml.offline.table import TAKEN
 
 
 def line(row: str, precision: str, metric: str, value: float) -> dict:
     number = {"value": value, "error": 0.5, "scatter": None}
-    return {"row": row, "precision": precision, "metric": metric, "smaller": 4.0, **number}
+    taken = {"smaller": 4.0, "fewer": 9.0, "time": 0.5, "date": "today"}
+    return {
+        "row": row,
+        "precision": precision,
+        "metric": metric,
+        "smaller": 4.0,
+        "fewer": 9.0,
+        "time": 0.5,
+        "date": "today",
+        **number,
+    }
 
 
 LINES = [
@@ -29,8 +40,7 @@ def test_shared_numbers_by_metric():
         ("b", "un2"),
         ("a", "un1"),
         ("a", "un2"),
-        ("weights smaller by", "un1"),
-        ("weights smaller by", "un2"),
+        *((taken, row) for taken in TAKEN for row in ("un1", "un2")),
     ]
     assert found[0]["none"].startswith("1 ")
     assert found[0]["all"].startswith("2 ")

@@ -73,9 +73,10 @@ def test_the_table(tmp_path, capsys):
     ]
     assert cli.main(["offline", "table", "--models", str(tmp_path)]) == 0
     assert "0.7" in capsys.readouterr().out
+    assert [(r["fewer"], r["time"], r["date"]) for r in found] == [(1, None, "2026-01-01")] * 2
     extra = [{**found[0], "metric": "another"}, *found]
-    assert {line["metric"] for line in table.beside(extra)} == {"another", "auc", "weights smaller by"}
-    assert {line["metric"] for line in table.beside(extra, every=False)} == {"auc", "weights smaller by"}
+    assert {line["metric"] for line in table.beside(extra)} == {"another", "auc", *table.TAKEN}
+    assert {line["metric"] for line in table.beside(extra, every=False)} == {"auc", *table.TAKEN}
     (home / "spec.toml").write_text(GOOD + "[network]\nhidden = 65\n")
     with pytest.raises(ArtifactError, match="belongs to another spec"):
         table.table(tmp_path)

@@ -75,7 +75,7 @@ def test_the_table_of_the_documentation(tmp_path):
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    want = "| `a` | wasserstein | 0.0100 ± 0.0012 (0.0020) | 0.0200 ± 0.0012 (0.0020) | 10 | 0.25 | 2026-01-02 |"
+    want = "| `a` | wasserstein | 0.0100 ± 0.0012 (0.0020) | 0.0200 ± 0.0012 (0.0020) | 10 | 1 | 0.25 | 2026-01-02 |"
     assert want in text
     assert (tmp_path / "offline_all_0.svg").exists()
     page.write_text("nothing\n")

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from trigger_ml.errors import SpecError
-from trigger_ml.offline.table import beside
+from trigger_ml.offline.table import TAKEN, beside
 
 
 def compared(lines: Sequence[dict[str, Any]], rows: str) -> list[dict[str, Any]]:
@@ -31,6 +31,6 @@ def compared(lines: Sequence[dict[str, Any]], rows: str) -> list[dict[str, Any]]
     if not shared:
         known = ", ".join(sorted({line["row"] for line in lines})) or "none"
         raise SpecError(f"no two rows that fit {rows!r} share a number: run some first, there are numbers of {known}")
-    order = {metric: i for i, metric in enumerate(dict.fromkeys(line["metric"] for line in shared))}
-    found = sorted(beside(shared), key=lambda each: (order.get(each["metric"], len(order)), each["row"]))
+    names = [*dict.fromkeys(line["metric"] for line in shared), *TAKEN]
+    found = sorted(beside(shared), key=lambda each: (names.index(each["metric"]), each["row"]))
     return [{"metric": each["metric"], **{k: v for k, v in each.items() if k != "metric"}} for each in found]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,17 @@ from trigger_ml.offline.spec import FILE, OBJECTIVES, Row, load
 
 KIND, VERSION = "offline result", 2
 GOLDEN, SMALLEST = "float", "ternary"
+
+SIMULATOR = "truth simulator"
+"""What ``micros`` calls the source's own time."""
+
+TAKEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "weights smaller by": lambda line: f"{line['smaller']:.3g}",
+    "bit ops fewer by": lambda line: f"{line['fewer']:.3g}",
+    "time over float's": lambda line: "" if line["time"] is None else f"{line['time']:.2f}",
+    "run": lambda line: str(line["date"]),
+}
+"""What stands below a row's numbers: name -> text from a line of :func:`table`."""
 
 HEADLINES = ("auc", "triangular", "wasserstein")
 """Numbers of which the first that a row has sums it up."""
@@ -65,8 +78,44 @@ def in_words(row: Row) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What a precision takes, beside the float network.
+
+    Attributes:
+        smaller: float's bytes of linear weights over its own, in the smallest lowering.
+        fewer: float's bit operations of an event over its own.
+        time: its CPU time of an event, in its fastest lowering, over that of the float network; None: not measured.
+    """
+
+    smaller: float
+    fewer: float
+    time: float | None
+
+
+def costs(content: Mapping[str, Any], plain: Mapping[str, Any] | None) -> Costs:
+    """Of one precision; without numbers of the float network beside itself."""
+    base = plain or content
+    took, whole = fastest(content), base["micros"].get(GOLDEN)
+    return Costs(
+        base["kernel_bytes"][GOLDEN] / weight_bytes(content),
+        base["bit_operations"] / content["bit_operations"],
+        took / whole if took and whole else None,
+    )
+
+
+def weight_bytes(content: Mapping[str, Any]) -> int:
+    """Bytes of linear weights in the smallest lowering."""
+    sizes = content["kernel_bytes"]
+    return int(sizes.get(SMALLEST, sizes["int8"]))
+
+
+def fastest(content: Mapping[str, Any]) -> float | None:
+    """CPU time of an event in the fastest lowering, in microseconds."""
+    return min((v for k, v in content["micros"].items() if k != SIMULATOR), default=None)
+
+
 def _line(row: Row, precision: str, metric: str, number: Any, content: Any, plain: Any) -> dict[str, Any]:
-    size = content["kernel_bytes"]
     return {
         "row": row.name,
         "title": row.title,
@@ -77,7 +126,7 @@ def _line(row: Row, precision: str, metric: str, number: Any, content: Any, plai
         "scatter": number["scatter"],
         "trainings": len(number["values"]),
         "float": plain["metrics"][metric]["value"] if plain else None,
-        "smaller": (plain or content)["kernel_bytes"][GOLDEN] / size.get(SMALLEST, size["int8"]),
+        **dataclasses.asdict(costs(content, plain)),
         "exact": not content["differing"],
         "compared": content["compared"],
         "bit_operations": content["bit_operations"],
@@ -93,7 +142,7 @@ def headline(names: Iterable[str]) -> str | None:
 
 
 def beside(lines: list[dict[str, Any]], every: bool = True) -> list[dict[str, Any]]:
-    """The lines of :func:`table` with the precisions side by side: one line for each row and metric, then its size.
+    """The lines of :func:`table` side by side: a line for each row and metric, then what it takes.
 
     Args:
         lines: of all rows.
@@ -106,13 +155,11 @@ def beside(lines: list[dict[str, Any]], every: bool = True) -> list[dict[str, An
         lines = [line for line in lines if line["metric"] == headline(names[line["row"]])]
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line in lines:
-        for metric, text in (
-            (line["metric"], _number(line)),
-            ("weights smaller by", f"{line['smaller']:.3g}"),
-        ):
+        for metric, text in ((line["metric"], _number(line)), *((name, say(line)) for name, say in TAKEN.items())):
             empty: dict[str, Any] = {"row": line["row"], "metric": metric, **dict.fromkeys(PRECISIONS, "")}
             found.setdefault((line["row"], metric), empty)[line["precision"]] = text
-    return sorted(found.values(), key=lambda each: (each["row"], each["metric"] == "weights smaller by"))
+    order = {name: i for i, name in enumerate(TAKEN, 1)}
+    return sorted(found.values(), key=lambda each: (each["row"], order.get(each["metric"], 0)))
 
 
 def _number(line: dict[str, Any]) -> str:

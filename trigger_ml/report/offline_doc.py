@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trigger_ml.artifact import atomic_write
+from trigger_ml.offline.table import costs
 from trigger_ml.report.card import put
-from trigger_ml.report.offline_numbers import RowResult, headline, label, number, smaller, time_ratio
+from trigger_ml.report.offline_numbers import FLOAT, RowResult, headline, label, number, time_ratio
 from trigger_ml.report.offline_page import figures, summary
 from trigger_ml.report.plots import Figure
 
@@ -38,7 +39,7 @@ def _picture(name: str, figure: Figure) -> str:
 def table(rows: Sequence[RowResult]) -> str:
     """The number that sums each row up at every precision, with size and time of the last one."""
     precisions = list(dict.fromkeys(p for row in rows for p in row.results))
-    heads = ["row", "number", *map(label, precisions), "smaller by", "time", "run"]
+    heads = ["row", "number", *map(label, precisions), "smaller by", "fewer bit operations", "time", "run"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for row in rows:
         chosen = headline(row)
@@ -46,6 +47,7 @@ def table(rows: Sequence[RowResult]) -> str:
             continue
         cells = [number(row.results[p]["metrics"].get(chosen)) if p in row.results else "" for p in precisions]
         last = list(row.results.values())[-1]
-        ends = [f"{smaller(row, last):.3g}", time_ratio(row, last), last["date"]]
+        taken = costs(last, row.results.get(FLOAT))
+        ends = [f"{taken.smaller:.3g}", f"{taken.fewer:.3g}", time_ratio(row, last), last["date"]]
         lines.append(f"| {' | '.join([f'`{row.name}`', chosen, *cells, *ends])} |")
     return "\n".join(lines)

@@ -9,7 +9,6 @@ from typing import Any
 from trigger_ml.offline import table
 
 FLOAT = "none"
-SIMULATOR = "truth simulator"
 
 Content = Mapping[str, Any]
 
@@ -55,33 +54,18 @@ def _digits(error: float) -> int:
     return next((d for d in range(6) if error * 10**d >= 9.5), 6) if error > 0 else 4
 
 
-def kernel_bytes(content: Content) -> int:
-    """Bytes of linear weights in the smallest lowering."""
-    sizes = content["kernel_bytes"]
-    return int(sizes.get("ternary", sizes["int8"]))
-
-
 def smaller(row: RowResult, content: Content) -> float:
     """How many times larger the linear weights are in float."""
-    return float(_plain(row)["kernel_bytes"]["float"] / kernel_bytes(content))
+    return table.costs(content, row.results.get(FLOAT)).smaller
 
 
 def time_ratio(row: RowResult, content: Content) -> str:
     """CPU time over that of the float network."""
-    one, other = _fastest(content), _plain(row)["micros"].get("float")
-    return "–" if one is None or not other else f"{one / other:.2f}"
+    found = table.costs(content, row.results.get(FLOAT)).time
+    return "–" if found is None else f"{found:.2f}"
 
 
 def speed(content: Content) -> str:
     """The truth simulator's CPU time over the model's."""
-    one, truth = _fastest(content), content["micros"].get(SIMULATOR)
+    one, truth = table.fastest(content), content["micros"].get(table.SIMULATOR)
     return "–" if not one or truth is None else f"{truth / one:.3g}"
-
-
-def _plain(row: RowResult) -> Content:
-    return row.results.get(FLOAT, next(iter(row.results.values())))
-
-
-def _fastest(content: Content) -> float | None:
-    times = [v for k, v in content["micros"].items() if k != SIMULATOR]
-    return min(times) if times else None

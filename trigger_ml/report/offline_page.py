@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from trigger_ml.offline.table import SIMULATOR, weight_bytes
 from trigger_ml.report import labels, templates
 from trigger_ml.report.offline_numbers import (
     FLOAT,
-    SIMULATOR,
     RowResult,
     headline,
-    kernel_bytes,
     label,
     number,
     smaller,
@@ -103,7 +102,7 @@ def _references(row: RowResult) -> list[str]:
 def _costs(row: RowResult, empty: int) -> list[dict[str, Any]]:
     every = row.results.values()
     lines = [
-        ("weights, bytes", [labels.number(kernel_bytes(c)) for c in every]),
+        ("weights, bytes", [labels.number(weight_bytes(c)) for c in every]),
         ("smaller than float by", [f"{smaller(row, c):.3g}" for c in every]),
         ("bit operations an event", [f"{c['bit_operations']:.3g}" for c in every]),
         ("time over float's", [time_ratio(row, c) for c in every]),
