@@ -13,16 +13,7 @@ from trigger_ml.offline.table import TAKEN
 def line(row: str, precision: str, metric: str, value: float) -> dict:
     number = {"value": value, "error": 0.5, "scatter": None}
     taken = {"smaller": 4.0, "fewer": 9.0, "time": 0.5, "date": "today"}
-    return {
-        "row": row,
-        "precision": precision,
-        "metric": metric,
-        "smaller": 4.0,
-        "fewer": 9.0,
-        "time": 0.5,
-        "date": "today",
-        **number,
-    }
+    return {"row": row, "precision": precision, "metric": metric, **taken, **number}
 
 
 LINES = [
