@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from trigger_ml.offline import objectives
+from trigger_ml.offline.generators import generator
 from trigger_ml.offline.networks import PRECISIONS
 from trigger_ml.offline.spec import parse
-from trigger_ml.offline.tasks.flow import generator
+from trigger_ml.offline.steps import Wanted
 
 pytestmark = pytest.mark.needs_train
 
@@ -46,8 +47,8 @@ def test_the_loss_of_a_network_that_stands_still(conditional):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_its_generator(precision):
-    told = generator(parse(SPEC.format("true")), 6, 6, precision)
-    plain = generator(parse(SPEC.format("false")), 6, 6, precision)
+    told = generator(parse(SPEC.format("true")), Wanted(6), 6, precision)
+    plain = generator(parse(SPEC.format("false")), Wanted(6), 6, precision)
     assert (told.spread, told.told, told.from_reco) == (objectives.START, True, True)
     assert (plain.spread, plain.told, plain.from_reco) == (0.0, False, True)
     assert [p.name for p in plain.network.ports] == ["x", "time"]

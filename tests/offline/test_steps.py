@@ -68,6 +68,8 @@ def test_patches_are_items(kind):
 def test_the_switch_of_precisions(kind):
     modes = {p: [n.op.mode for n in _network(kind, precision=p).linears] for p in PRECISIONS}
     assert set(modes["none"]) == {"float"}
+    assert set(modes["int8"]) == {"int8"}
+    assert set(modes["all"]) == {"ternary"}
     low = [modes[p].count("ternary") for p in ("central", "no-embedding-no-last", "all")]
     assert low[0] <= low[1] < low[2]
     assert low[1] > 0

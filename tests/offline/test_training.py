@@ -12,8 +12,9 @@ from trigger_ml import cli, tools
 from trigger_ml.errors import Mismatch, SpecError
 from trigger_ml.offline import deploy, networks, objectives, run, training
 from trigger_ml.offline.framework import Trained, deployed, start_weights
+from trigger_ml.offline.generators import generator
 from trigger_ml.offline.spec import parse
-from trigger_ml.offline.tasks import flow
+from trigger_ml.offline.steps import Wanted
 
 pytestmark = [pytest.mark.needs_train, pytest.mark.needs_onnx]
 
@@ -148,7 +149,7 @@ def test_two_trainings_end_in_the_same_bits(objective, kind, tmp_path, monkeypat
     )
     row, rng = parse(spec), np.random.default_rng(1)
     data = tuple(rng.normal(size=(600, 4)).astype(np.float32) for _ in range(2))
-    made = flow.generator(row, 4, 4, "all", (2, 2))
+    made = generator(row, Wanted(4, grid=(2, 2)), 4, "all")
     found = [
         training.trained(training.Place(row, tmp_path / str(i), "net", None), made.network, made.loss, data, {})
         for i in range(2)

@@ -164,10 +164,10 @@ def attention_block(s: Stack, h: str, c: str | None, hidden: int, heads: int, ro
         c: what conditions both by adaptive normalisation, ``(1, hidden)``, if anything.
         hidden: width.
         heads: of the attention.
-        role: of its linear layers; those that make the modulation stay float.
+        role: of its linear layers; the one that makes the modulation is an embedding.
         mask: of the items, if any.
     """
-    m = None if c is None else s.put(Linear(6 * hidden), c)
+    m = None if c is None else s.linear(6 * hidden, "embedding", c)
     parts = [] if m is None else [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
 
     def seen(first: int) -> str:

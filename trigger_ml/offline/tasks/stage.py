@@ -58,8 +58,8 @@ class Stage:
 
     def differing(self, rng: np.random.Generator) -> tuple[str, ...]:
         """Lowerings of sampler and step that differ, on normal numbers."""
-        bad = self.whole.differing(self._normal(SAMPLED, self.state, rng))
-        return bad if self.made.one_pass else bad + self.step.differing(self._normal(measured.COMPARED, "x", rng))
+        bad = self.step.differing(self._normal(measured.COMPARED, "x", rng))
+        return bad if self.made.one_pass else bad + self.whole.differing(self._normal(SAMPLED, "noise", rng))
 
     def _kicks(self, count: int, rng: np.random.Generator) -> Floats:
         steps = 0 if self.made.walk is None else self.made.walk.steps
