@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from trigger_ml import scheduling
-from trigger_ml.errors import SampleError
+from trigger_ml.errors import SampleError, ToolFailed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ def work(
     Raises:
         SampleError: workers and a scheduler.
         ToolMissing: without ``distributed`` (extra ``emulate``), if there is a scheduler.
-        ToolFailed: the scheduler can't be reached.
+        ToolFailed: the scheduler can't be reached, or a process was killed.
     """
     if scheduler is not None and workers > 1:
         raise SampleError("--workers starts processes here and --scheduler uses those elsewhere: give one of them")
@@ -89,12 +89,19 @@ def _made(do: Callable[[Job], None], missing: Sequence[Job], workers: int, sched
     if scheduler is not None or workers == 1 or len(missing) < 2:
         yield from scheduling.results(do, missing, str, 1, scheduler)
         return
+    from concurrent.futures.process import BrokenProcessPool
+
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, _ends_with, (os.getpid(),)) as executor:
         futures: list[Future[None]] = [executor.submit(do, job) for job in missing]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool:
+            raise ToolFailed(
+                "a process that did part of the work was killed, maybe for its memory: the same command goes on, with "
+                "fewer --workers if need be"
+            ) from None
         finally:
             executor.shutdown(cancel_futures=True)
 

@@ -22,7 +22,7 @@ NETWORKS = {
     "residual": networks.residual_mlp(6, 4, 32, 3, "all", condition=2, timed=True),
     "int8": networks.residual_mlp(6, 4, 32, 2, "int8"),
     "binary": networks.residual_mlp(6, 4, 32, 2, "all", "binary"),
-    "deep_sets": networks.deep_sets(5, 6, 2, 32, "central"),
+    "deep_sets": networks.deep_sets(5, 6, 2, 32, precision="central"),
     "transformer": steps.network(
         Network(kind="transformer", hidden=16, blocks=2), "no-embedding-no-last", Wanted(5, 3, 2, True)
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.offline.inputs import fitting
 from trigger_ml import tools
 
 pytestmark = [
@@ -62,7 +63,7 @@ def test_killed_and_started_again(sample, objective, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         folder.mkdir()
-        (folder / "spec.toml").write_text(SPEC.format(sample=sample, objective=objective))
+        (folder / "spec.toml").write_text(fitting(SPEC.format(sample=sample, objective=objective)))
     start = time.monotonic()
     subprocess.run(_command(whole, 1), check=True, capture_output=True)
     took, kills = time.monotonic() - start, 0

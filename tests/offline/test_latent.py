@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.offline.inputs import weights_of
+from tests.offline.inputs import fitting, weights_of
 from trigger_ml import tools
 from trigger_ml.errors import GraphError, SpecError
 from trigger_ml.offline import latent, networks, training
@@ -256,7 +256,7 @@ def test_samples_that_do_not_fit_are_refused():
 
     with pytest.raises(SpecError, match="truth of an event has 2 axes, the objective vld takes one line"):
         task.plain(parse(SPEC.format("vld")), source((2, 3)))
-    text = SPEC.format("gan").replace("blocks = 1", 'blocks = 1\nkind = "unet"')
+    text = fitting(SPEC.format("gan")).replace("blocks = 1", 'blocks = 1\nkind = "unet"')
     with pytest.raises(SpecError, match='kind is "unet", the objective gan knows "residual" only'):
         task.plain(parse(text), source((3,)))
 

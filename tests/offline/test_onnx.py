@@ -94,7 +94,7 @@ def test_mixed_networks_agree_between_lowerings_and_nearly_with_the_framework(ki
     if kind == "residual_mlp":
         network = networks.residual_mlp(6, 4, 32, 3, precision, condition=2, timed=True)
     elif kind == "deep_sets":
-        network = networks.deep_sets(5, 6, 2, 32, precision)
+        network = networks.deep_sets(5, 6, 2, 32, precision=precision)
     else:
         network = networks.particle_transformer(5, 6, 1, 16, 2, 4, precision)
     if kind != "residual_mlp":

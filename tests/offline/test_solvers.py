@@ -93,5 +93,5 @@ def test_only_a_slope_can_be_sampled():
 
 def test_random_samplers_are_no_runge_kutta_methods():
     assert chosen("rk4") == "rk4"
-    with pytest.raises(SpecError, match="euler_maruyama is for scores and bridges alone: choose euler, midpoint"):
+    with pytest.raises(SpecError, match="euler_maruyama is not for this objective: choose euler, midpoint"):
         chosen("euler_maruyama")

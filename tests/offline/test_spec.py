@@ -42,6 +42,25 @@ def test_refused(old, new, sentence):
         parse(GOOD.replace(old, new))
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "sentence"),
+    [
+        ("objective", "iterations", 2, "iterations has no effect on classifier, only on omnifold: take it out"),
+        ("objective", "bins", 8, "bins has no effect on classifier"),
+        ("objective", "leading", "false", "leading has no effect on classifier"),
+        ("network", "latent", 8, "latent has no effect on classifier"),
+        ("network", "heads", 4, "heads has no effect on residual, only on transformer"),
+        ("network", "patch", 1, "patch has no effect on residual"),
+        ("sampler", "steps", 20, "steps has no effect on classifier"),
+    ],
+)
+def test_keys_without_effect_are_refused_even_at_their_default(section, key, value, sentence):
+    line, head = f"{key} = {value}\n", f"[{section}]\n"
+    text = GOOD.replace(head, head + line) if head in GOOD else GOOD + head + line
+    with pytest.raises(SpecError, match=sentence):
+        parse(text)
+
+
 def test_a_missing_file_and_an_unknown_source(tmp_path):
     with pytest.raises(SpecError, match="can't be read"):
         load(tmp_path)

@@ -1,4 +1,4 @@
-"""Two stages: each learns what it should, a killed row ends in the same numbers, sources without stages are refused."""
+"""Two stages: each learns what it should, numbers follow from the seed, sources without stages are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from trigger_ml.offline.sources import gaussians, mixture
 from trigger_ml.offline.sources.source import Events, Source, drawn
 from trigger_ml.offline.spec import parse
 from trigger_ml.offline.tasks import flow as task
-from trigger_ml.offline.tasks import stage
 from trigger_ml.offline.training import Place
 
 pytestmark = [pytest.mark.needs_train, pytest.mark.needs_onnx]
@@ -68,7 +67,7 @@ CHAIN = Source(drawn(_chain, _chain), measures=_correlations, leading=1)
 def _small(monkeypatch):
     """Fewer rows for the proof: it is the rows' business, and tested with them."""
     monkeypatch.setattr(task.measured, "COMPARED", 2000)
-    monkeypatch.setattr(stage, "SAMPLED", 500)
+    monkeypatch.setattr(task.measured, "SAMPLED", 500)
 
 
 def test_both_stages_learn_and_depend_on_each_other(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.offline.inputs import fitting
 from trigger_ml import cli, tools
 from trigger_ml.errors import Mismatch, SpecError
 from trigger_ml.offline import deploy, networks, objectives, run, training
@@ -36,6 +37,10 @@ steps = 3
 epochs = 2
 batch = 128
 """
+
+
+def spec_of(objective):
+    return fitting(SPEC.format(objective))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +74,7 @@ def test_trained_and_deploy_form_are_the_same_function(mode):
 
 
 def test_a_stopped_training_ends_in_the_same_bits(tmp_path, monkeypatch):
-    row = parse(SPEC.format("classifier").replace("epochs = 2", "epochs = 3"))
+    row = parse(spec_of("classifier").replace("epochs = 2", "epochs = 3"))
     network = networks.plain_mlp(3, 1, 8, 2, "ternary")
     rng = np.random.default_rng(1)
     x, label = rng.normal(size=(600, 3)).astype(np.float32), rng.integers(0, 2, 600).astype(np.float32)
@@ -120,7 +125,7 @@ def test_a_row_from_spec_to_numbers(objective, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
     monkeypatch.setattr(training, "prove", lambda *_: None)
     method = "ancestral" if objective in ("bridge", "score_vp") else "midpoint"
-    spec = SPEC.format(objective).replace("steps = 3", f'steps = 3\nmethod = "{method}"')
+    spec = spec_of(objective).replace("steps = 3", f'steps = 3\nmethod = "{method}"')
     (tmp_path / "spec.toml").write_text(spec)
     command = ["offline", "run", str(tmp_path), "--out", str(tmp_path / "out"), "--json"]
     assert cli.main(command) == 0
@@ -143,9 +148,7 @@ def test_two_trainings_end_in_the_same_bits(objective, kind, tmp_path, monkeypat
     """Gathers and one-hot sums have gradients that add up; their order must not change."""
     monkeypatch.setattr(training, "prove", lambda *_: None)
     spec = (
-        SPEC.format(objective)
-        .replace("[network]", f'[network]\nkind = "{kind}"')
-        .replace("steps = 3", 'method = "euler"')
+        spec_of(objective).replace("[network]", f'[network]\nkind = "{kind}"').replace("steps = 3", 'method = "euler"')
     )
     row, rng = parse(spec), np.random.default_rng(1)
     data = tuple(rng.normal(size=(600, 4)).astype(np.float32) for _ in range(2))
@@ -166,7 +169,7 @@ def test_a_row_of_every_kind_of_network(kind, objective, tmp_path, monkeypatch):
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
     monkeypatch.setattr("trigger_ml.offline.tasks.generated.RANKED", 200)
     monkeypatch.setattr(training, "prove", lambda *_: None)
-    (tmp_path / "spec.toml").write_text(SPEC.format(objective).replace("[network]", f'[network]\nkind = "{kind}"'))
+    (tmp_path / "spec.toml").write_text(spec_of(objective).replace("[network]", f'[network]\nkind = "{kind}"'))
     content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
     assert content["differing"] == []
 
@@ -176,7 +179,7 @@ def test_a_lowering_that_differs_is_a_mismatch(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "prove", lambda *_: None)
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr(deploy.Deployed, "differing", lambda self, feed: ("int8",))
-    (tmp_path / "spec.toml").write_text(SPEC.format("classifier"))
+    (tmp_path / "spec.toml").write_text(spec_of("classifier"))
     with pytest.raises(Mismatch, match="int8"):
         run.run(tmp_path, Console(quiet=True), tmp_path / "out")
 
@@ -187,7 +190,7 @@ def test_omnifold_with_lost_events_and_fakes(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "PRECISIONS", ("all",))
     monkeypatch.setattr("trigger_ml.offline.tasks.measured.COMPARED", 500)
     monkeypatch.setattr(training, "prove", lambda *_: None)
-    (tmp_path / "spec.toml").write_text(SPEC.format("omnifold").replace("gaussians", "lossy"))
+    (tmp_path / "spec.toml").write_text(spec_of("omnifold").replace("gaussians", "lossy"))
     content = run.run(tmp_path, Console(quiet=True), tmp_path / "out")["precisions"]["all"]
     assert content["differing"] == []
     assert {"triangular of prior", "triangular of truth", "iteration 1"} < set(content["metrics"])
@@ -196,6 +199,6 @@ def test_omnifold_with_lost_events_and_fakes(tmp_path, monkeypatch):
 
 
 def test_lost_events_need_omnifold(tmp_path):
-    (tmp_path / "spec.toml").write_text(SPEC.format("classifier").replace("gaussians", "lossy"))
+    (tmp_path / "spec.toml").write_text(spec_of("classifier").replace("gaussians", "lossy"))
     with pytest.raises(SpecError, match="only the objective omnifold"):
         run.run(tmp_path, Console(quiet=True), tmp_path / "out")

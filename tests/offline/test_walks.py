@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.offline.inputs import best_score, weights_of
+from tests.offline.inputs import best_score, fitting, weights_of
 from trigger_ml import tools
 from trigger_ml.errors import GraphError, SpecError
 from trigger_ml.offline import networks
@@ -147,7 +147,8 @@ def test_what_cannot_be_followed(objective, method, sentence):
 
 
 def test_couplings_have_networks_of_their_own():
-    row = parse(SPEC.format("spline_flow", "euler").replace("[objective]", '[network]\nkind = "unet"\n[objective]'))
+    text = SPEC.format("spline_flow", "euler").replace("[objective]", '[network]\nkind = "unet"\n[objective]')
+    row = parse(fitting(text))
     with pytest.raises(SpecError, match="spline_flow has networks of its own"):
         generator(row, Wanted(3), 3, "none")
 

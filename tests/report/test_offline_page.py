@@ -37,7 +37,7 @@ def test_numbers_costs_and_figures():
     assert "2,000 inputs" in page
     assert "<td>0.0100 ± 0.0012 (0.0020)</td><td>0.0200 ± 0.0012 (0.0020)</td>" in text
     assert "<td>smaller than float by</td><td>1</td><td>10</td>" in text
-    assert "<td>time over float&#39;s</td><td>0.25</td><td>0.25</td>" in text
+    assert "<td>time over float&#39;s</td><td>1.00</td><td>0.25</td>" in text
     assert "<td>truth simulator&#39;s time over it</td><td>50</td><td>50</td>" in text
     assert page.count("<img") == 2
     assert "http" not in re.sub(r'src="data:[^"]*"', "", page)

@@ -17,11 +17,9 @@ from trigger_ml.offline import layers, spline
 from trigger_ml.offline.layers import NORM_EPSILON, SMALLEST, TOP, Linear, Mode, Network, Node, Weights
 from trigger_ml.offline.quantize import INT8_TOP, LEAST_SCALE, quantized
 
-MASKED = -1e9
-
 
 def start_weights(network: Network, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Glorot's uniform weights (AISTATS 2010) from ``seed`` alone; biases 0, scales 1; a last float layer of zeros."""
+    """Glorot's uniform weights (AISTATS 2010) from ``seed`` alone; biases 0, scales 1."""
     rng, found = np.random.default_rng(seed), {}
     for name, shape in network.parts.items():
         part = name.rpartition(".")[2]
@@ -187,7 +185,7 @@ def _attention(node: Node, inputs: list[Any]) -> Any:
     q, k, v = (ops.transpose(ops.reshape(x, (-1, items, heads, each)), (0, 2, 1, 3)) for x in inputs[:3])
     scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2))) * (1 / np.sqrt(each))
     if len(inputs) == 4:
-        scores = scores + ops.reshape((1.0 - inputs[3]) * MASKED, (-1, 1, 1, items))
+        scores = scores + ops.reshape((1.0 - inputs[3]) * layers.MASKED, (-1, 1, 1, items))
     mixed = ops.matmul(ops.softmax(scores, axis=-1), v)
     return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, items, width))
 

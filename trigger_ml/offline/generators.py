@@ -14,11 +14,10 @@ from trigger_ml.offline.moves import AffineMove, SplineMove
 from trigger_ml.offline.networks import Precision
 from trigger_ml.offline.paths import PATHS
 from trigger_ml.offline.solvers import SOLVERS, chosen
-from trigger_ml.offline.spec import Row
+from trigger_ml.offline.spec import COUPLINGS, Row
 from trigger_ml.offline.steps import Wanted
 from trigger_ml.offline.walks import Walk, walk
 
-COUPLINGS = ("coupling_flow", "spline_flow")
 FROM_RECO = ("direct_diffusion", "bridge")
 
 
@@ -27,7 +26,7 @@ class Generator:
     """What an objective trains, and how truth is drawn from it.
 
     Attributes:
-        network: from its ports ``x``, ``time`` and ``condition`` to a slope, to noise, or, in one pass, to truth.
+        network: from its ports ``x``, ``time`` and ``condition`` to what the path says, or, in one pass, to truth.
         loss: of the trained form, for batches of truth and of what is measured.
         one_pass: the network gives truth from noise ``x`` at once; else a sampler follows its path.
         from_reco: the path starts at what is measured, not at noise.

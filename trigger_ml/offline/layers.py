@@ -33,6 +33,9 @@ SMALLEST = np.float32(1e-5)
 
 NORM_EPSILON = 1e-5
 
+MASKED = -1e9
+"""Added to the score of an item that isn't there."""
+
 
 @dataclass(frozen=True)
 class Linear:

@@ -31,7 +31,8 @@ FREQUENCIES = 8
 def mode_of(precision: Precision, role: Role, low: Mode) -> Mode:
     """The mode of a linear layer.
 
-    none: float. int8: every layer with bytes. central: only layers inside the network, none of its first or last block.
+    none: float. int8: every layer with bytes. central: only layers inside the network, none of its first or last block
+    (two blocks have no inside, one has nothing else).
     no-embedding-no-last: all but the layers that take inputs in and the one that gives the output. all: every layer.
     """
     if precision == "none":
@@ -119,13 +120,23 @@ def plain_mlp(inputs: int, outputs: int, hidden: int, depth: int, mode: Mode) ->
 
 
 def deep_sets(
-    items: int, features: int, outputs: int, hidden: int, precision: Precision = "none", low: Mode = "ternary"
+    items: int,
+    features: int,
+    outputs: int,
+    hidden: int,
+    blocks: int = 3,
+    precision: Precision = "none",
+    low: Mode = "ternary",
 ) -> Network:
-    """A network of each item, their masked mean, a network of that (arXiv:1703.06114). Ports ``x`` and ``mask``."""
+    """A network of each item, their masked mean, a network of that (arXiv:1703.06114). Ports ``x`` and ``mask``.
+
+    ``blocks`` layers of each item, the embedding among them.
+    """
     s = Stack(precision, low)
-    h = s.put(Activation("silu"), s.linear(hidden, "embedding", s.put(Standardize(), "x")))
-    h = s.put(Activation("silu"), s.linear(hidden, "central", h))
-    h = s.put(Pool(), s.linear(hidden, "central", h), "mask")
+    h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
+    for _ in range(blocks - 1):
+        h = s.linear(hidden, "central", s.put(Activation("silu"), h))
+    h = s.put(Pool(), h, "mask")
     h = s.put(Activation("silu"), s.linear(hidden, "outer", h))
     s.linear(outputs, "last", h)
     return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))

@@ -33,7 +33,7 @@ LEAST, MOST = 0.01, 10.0
 """Width of the noise of the variance-exploding path at times 0 and 1."""
 
 EARLIEST = 0.02
-"""Time at which a diffusion's path ends, with noise of .006 on data of width 1: at 0 the score is not defined."""
+"""Time at which a diffusion's path ends, with little noise (variance-preserving .006): at 0 there is no score."""
 
 SPREAD = 0.5
 """Width of a bridge's noise, summed up from end to end; truth and what is measured are of order 1."""
@@ -57,7 +57,7 @@ class Path:
         start: time of the noise.
         stop: time of the data.
         scale: what normal noise is multiplied with at the start.
-        slope: time -> a, b, c; None: the network gives the slope.
+        slope: time -> a, b, c; None: the network gives the slope, or the path is only walked.
         noised: time -> alpha, sigma; works on tensors and arrays. None for a flow.
         walks: method -> how a step of it goes.
     """

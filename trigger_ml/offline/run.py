@@ -35,33 +35,34 @@ NUMBERS = "numbers.json"
 
 @dataclass(frozen=True)
 class Job:
-    """One training of a row at one precision.
+    """One training of a row at one precision; all that it is made from is fixed when the run starts.
 
     Attributes:
-        where: the spec or its folder.
-        full: as [full] says.
-        file: digest of the row's file of events, if it has one.
+        row: the spec, with this training's seed.
+        home: folder of the spec.
+        file: digest of the row's files of events, if it has any.
+        code: digest of the program.
         precision: of the networks.
-        number: of the training, from 0.
-        folder: of the row's models and states.
+        folder: for models, states and numbers.
     """
 
-    where: Path
-    full: bool
+    row: Row
+    home: Path
     file: str | None
+    code: str
     precision: Precision
-    number: int
     folder: Path
 
     @property
-    def place(self) -> Path:
-        """The folder of this training."""
-        return self.folder / self.precision / f"seed{self.row.seed}"
+    def made_from(self) -> str:
+        """Digest of spec and program."""
+        return artifact.digest_json([self.row.digest(), self.code])
 
-    @property
-    def row(self) -> Row:
-        """The row with this training's seed."""
-        return _row(self.where, self.full).with_seed(self.number)
+    def numbers(self) -> Any:
+        """What was measured, if it was done before from the same; else None."""
+        path = self.folder / NUMBERS
+        content = artifact.load(path, ONE, VERSION).content if path.exists() else {"spec": None}
+        return content if content["spec"] == self.made_from else None
 
 
 def run(where: Path, console: Console, out: Path, full: bool = False, workers: int = 1) -> Mapping[str, Any]:
@@ -81,28 +82,25 @@ def run(where: Path, console: Console, out: Path, full: bool = False, workers: i
         ToolMissing: without the extra offline.
         Mismatch: a lowering gives other bits than the golden one; its numbers are kept.
     """
-    row, home = _row(where, full), where if where.is_dir() else where.parent
-    module = events.module(row.sample.name)
-    if row.sample.file and not hasattr(module, "read"):
-        raise SpecError(f"[sample] file is set, but the source {row.sample.name} reads no files: take the key out")
-    file = artifact.digest_path(home / row.sample.file) if row.sample.file else None
+    row, home = load(where), where if where.is_dir() else where.parent
+    row = row.longer if full else row
+    file = _digest(row, home)
     folder = out / f"offline_{row.name}{'_full' if full else ''}"
     folder = folder if file is None else folder / file[:16]
     paths = {precision: file_of(home, precision, full) for precision in PRECISIONS}
     done = {p: content for p, path in paths.items() if (content := _kept(path, row, file)) is not None}
+    seeds, code = [row.with_seed(i) for i in range(row.trainings)], program()
     jobs = {
-        p: [Job(where, full, file, p, i, folder) for i in range(row.trainings)] for p in PRECISIONS if p not in done
+        p: [Job(each, home, file, code, p, folder / p / f"seed{each.seed}") for each in seeds]
+        for p in PRECISIONS
+        if p not in done
     }
-    todo = [job for each in jobs.values() for job in each]
-    if len(todo) == 1 or workers == 1:
-        work(functools.partial(_do, console=console), todo, 0, row.name, None)
-    else:
-        with shown(console, {row.name: f"{row.name}, trainings"}) as progress:
-            work(_do, todo, 0, row.name, progress, workers)
+    _work([job for each in jobs.values() for job in each], row.name, console, workers)
     for precision in PRECISIONS:
         if precision not in done:
-            parts = [_finished(job) for job in jobs[precision]]
-            done[precision] = _together(row, precision, parts, full) | ({} if file is None else {"events": file})
+            parts = [job.numbers() for job in jobs[precision]]
+            done[precision] = _together(row, precision, parts, f"{where}{' --full' if full else ''}")
+            done[precision] |= {} if file is None else {"events": file}
             artifact.save(paths[precision], KIND, VERSION, done[precision])
         console.print(f"{row.name}, {precision}: {_sentence(done[precision])}", highlight=False)
     wrong = {p: c["differing"] for p, c in done.items() if c["differing"]}
@@ -111,40 +109,52 @@ def run(where: Path, console: Console, out: Path, full: bool = False, workers: i
     return {"row": row.name, "precisions": {p: done[p] for p in PRECISIONS}}
 
 
+def _work(todo: Sequence[Job], name: str, console: Console, workers: int) -> None:
+    if len(todo) < 2 or workers == 1:
+        work(functools.partial(_do, console=console), todo, 0, name, None)
+        return
+    with shown(console, {name: f"{name}, trainings"}) as progress:
+        work(_do, todo, 0, name, progress, workers)
+
+
 def _do(job: Job, console: Console | None = None) -> None:
-    """Train and measure, and leave the numbers in the training's folder; from an earlier run if they are there."""
+    """Train and measure, and leave the numbers in the training's folder; from an earlier run if they are there.
+
+    Raises:
+        SpecError: the program is another one than when the run started.
+    """
     from trigger_ml.frontends import session
 
-    row = job.row
-    place = Place(row, job.place, job.precision.replace("-", "_"), console)
+    if program() != job.code:
+        raise SpecError("the program was changed while this row ran: run it again, it does the rest with the new one")
+    place = Place(job.row, job.folder, job.precision.replace("-", "_"), console)
     with artifact.exclusive(place.folder):
-        if _finished(job) is None:
+        if job.numbers() is None:
             session.start()
-            found = task(row.objective.name)(place, _source(job.where, row.sample, job.file), job.precision)
-            artifact.save(job.place / NUMBERS, ONE, VERSION, {"spec": _whole(row), **_plain(found)})
-
-
-def _finished(job: Job) -> Any:
-    """The numbers of a training, if it was done with this spec by this code."""
-    path = job.place / NUMBERS
-    content = artifact.load(path, ONE, VERSION).content if path.exists() else {"spec": None}
-    return content if content["spec"] == _whole(job.row) else None
-
-
-def _whole(row: Row) -> str:
-    """Digest of a training's spec and of the code."""
-    return artifact.digest_json([row.digest(), program()])
+            found = task(job.row.objective.name)(place, _source(job.home, job.row.sample, job.file), job.precision)
+            artifact.save(job.folder / NUMBERS, ONE, VERSION, {"spec": job.made_from, **_plain(found)})
 
 
 def _kept(path: Path, row: Row, file: str | None) -> Any:
-    """The numbers of a precision, if they are of this spec and file of events."""
+    """The numbers of a precision, if they are of this spec and these events, and nothing differed."""
     content = kept(path, row)
-    return content if content is not None and content.get("events") == file else None
+    return content if content and content.get("events") == file and not content["differing"] else None
 
 
-def _row(where: Path, full: bool) -> Row:
-    row = load(where)
-    return row.longer if full else row
+def _digest(row: Row, home: Path) -> str | None:
+    """Digest of the row's file of events and of what the source reads beside it; None if it has none.
+
+    Raises:
+        SpecError: the source reads no files.
+    """
+    module = events.module(row.sample.name)
+    if not row.sample.file:
+        return None
+    if not hasattr(module, "read"):
+        raise SpecError(f"[sample] file is set, but the source {row.sample.name} reads no files: take the key out")
+    file = home / row.sample.file
+    files = [file, *(path for path in getattr(module, "beside", lambda path: ())(file) if path.exists())]
+    return artifact.digest_json([artifact.digest_path(path) for path in files])
 
 
 def _plain(measured: Measured) -> dict[str, Any]:
@@ -152,7 +162,7 @@ def _plain(measured: Measured) -> dict[str, Any]:
     return {**content, "differing": list(measured.differing)}
 
 
-def _together(row: Row, precision: Precision, trainings: Sequence[Mapping[str, Any]], full: bool) -> dict[str, Any]:
+def _together(row: Row, precision: Precision, trainings: Sequence[Mapping[str, Any]], asked: str) -> dict[str, Any]:
     """Means over trainings, with the error of one and the scatter of all; histograms of the first."""
     first = trainings[0]
     metrics = {}
@@ -172,15 +182,15 @@ def _together(row: Row, precision: Precision, trainings: Sequence[Mapping[str, A
         "metrics": metrics,
         "differing": sorted({lowering for t in trainings for lowering in t["differing"]}),
         "micros": {k: min(t["micros"][k] for t in trainings) for k in first["micros"]},
-        "command": f"trigger-ml offline run models/offline/{row.name}{' --full' if full else ''}",
+        "command": f"trigger-ml offline run {asked}",
         "date": datetime.date.today().isoformat(),
     }
 
 
 @functools.lru_cache(maxsize=1)
-def _source(where: Path, sample: Sample, file: str | None) -> Source:
+def _source(home: Path, sample: Sample, file: str | None) -> Source:
     """The events; ``file``, the digest of theirs, if they have one, tells when to read them again."""
-    module, home = events.module(sample.name), where if where.is_dir() else where.parent
+    module = events.module(sample.name)
     found: Source = module.source() if file is None else module.read(home / sample.file)
     return found
 

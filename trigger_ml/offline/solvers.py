@@ -55,7 +55,7 @@ def chosen(method: str) -> Method:
     """
     found = next((known for known in SOLVERS if known == method), None)
     if found is None:
-        raise SpecError(f"[sampler] method {method} is for scores and bridges alone: choose {', '.join(SOLVERS)}")
+        raise SpecError(f"[sampler] method {method} is not for this objective: choose {', '.join(SOLVERS)}")
     return found
 
 

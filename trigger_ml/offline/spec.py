@@ -22,7 +22,12 @@ class Sample(Section):
     TITLE = "sample"
 
     name: str = limited("a source of `trigger_ml/offline/sources`", pattern=NAME)
-    events: int = limited("events of each part: training and test", 100, 10_000_000, default=50_000)
+    events: int = limited(
+        "events of each part, training and test; of committed jets the test part has fewer",
+        100,
+        10_000_000,
+        default=50_000,
+    )
     file: str = limited("a file for this source to read, relative to the spec; empty: events are made", default="")
 
 
@@ -36,7 +41,12 @@ class Network(Section):
         "residual, deep_sets, transformer or unet", default="residual"
     )
     hidden: int = limited("width", 8, 4096, default=64)
-    blocks: int = limited("blocks; of residual two layers each; of unet the number of grids", 1, 64, default=3)
+    blocks: int = limited(
+        "blocks; of residual two layers each, of unet grids, of deep_sets on particles layers of each; central needs 3",
+        1,
+        64,
+        default=3,
+    )
     heads: int = limited("heads of attention", 1, 64, default=4)
     patch: int = limited("numbers that are one item of deep_sets, transformer or unet", 1, 4096, default=1)
     latent: int = limited("latent dimensions, where there is a latent space", 1, 1024, default=8)
@@ -86,7 +96,7 @@ class Objective(Section):
     conditional: bool = limited("whether bridge and direct_diffusion are told the measurement as well", default=True)
     bins: int = limited("of a spline", 2, 64, default=8)
     leading: bool = limited(
-        "whether a flow or score makes the source's leading numbers of truth first, then the others given them",
+        "whether a flow or score makes the source's leading numbers first, by a residual network, then the others",
         default=False,
     )
 
@@ -168,6 +178,24 @@ SECTIONS: dict[str, type[Section]] = {
 }
 """Table of the file -> what it is read into."""
 
+SCORES = ("score_vp", "score_sub_vp", "score_ve")
+COUPLINGS = ("coupling_flow", "spline_flow")
+LATENT = ("latent_diffusion", "vld")
+FOLLOWED = ("flow_matching", "direct_diffusion", "bridge", *SCORES, *LATENT)
+READ_BY: dict[tuple[str, str], tuple[str, ...]] = {
+    ("objective", "iterations"): ("omnifold",),
+    ("objective", "bins"): ("spline_flow",),
+    ("objective", "conditional"): ("bridge", "direct_diffusion"),
+    ("objective", "leading"): ("flow_matching", *SCORES, *COUPLINGS),
+    ("network", "latent"): ("gan", *LATENT),
+    ("sampler", "method"): FOLLOWED,
+    ("sampler", "steps"): FOLLOWED,
+}
+"""Section and key -> objectives that read it, where not all do."""
+
+OF_KIND = {"heads": ("transformer",), "patch": ("deep_sets", "transformer", "unet")}
+"""Key of [network] -> kinds that read it, where not all do."""
+
 FILE = "spec.toml"
 
 
@@ -194,13 +222,26 @@ def parse(text: str) -> Row:
         SpecError: if it isn't TOML, or a key or value is not valid.
     """
     table = toml(text)
+    given = {(section, key) for section, keys in table.items() if isinstance(keys, dict) for key in keys}
     for key, kind in SECTIONS.items():
         if key in table:
             if not isinstance(table[key], dict):
                 raise SpecError(f"{key} is {show(table[key])}: it must be a table, [{key}]")
             table[key] = _built(kind, table[key], f" in [{key}]")
     row: Row = _built(Row, table, "")
+    _all_have_effect(row, given)
     return row
+
+
+def _all_have_effect(row: Row, given: set[tuple[str, str]]) -> None:
+    """Refuse a key that nothing of this row reads: who wrote it expects something of it."""
+    objective, kind = row.objective.name, row.network.kind
+    for (section, key), able in READ_BY.items():
+        if (section, key) in given and objective not in able:
+            raise SpecError(f"[{section}] {key} has no effect on {objective}, only on {', '.join(able)}: take it out")
+    for key, kinds in OF_KIND.items():
+        if ("network", key) in given and kind not in kinds:
+            raise SpecError(f"[network] {key} has no effect on {kind}, only on {', '.join(kinds)}: take it out")
 
 
 def _built(kind: type[Section], table: dict[str, Any], where: str) -> Any:

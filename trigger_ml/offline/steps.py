@@ -48,6 +48,8 @@ def network(n: spec.Network, precision: Precision, wanted: Wanted) -> Network:
     if n.kind == "residual":
         w, outputs = wanted, wanted.outputs or wanted.inputs
         return residual_mlp(w.inputs, outputs, n.hidden, n.blocks, precision, n.low, w.condition, w.timed)
+    if wanted.inputs % n.patch:
+        raise GraphError(f"[network] patch is {n.patch}: the events' {wanted.inputs} numbers are no whole patches")
     s = Stack(precision, n.low)
     ports = [Port("time", (1,))] if wanted.timed else []
     ports += [Port("condition", (wanted.condition,))] if wanted.condition else []
@@ -69,8 +71,6 @@ def network(n: spec.Network, precision: Precision, wanted: Wanted) -> Network:
 
 def _items(s: Stack, n: spec.Network, wanted: Wanted) -> str:
     """Each patch of x as an item of ``hidden`` features."""
-    if wanted.inputs % n.patch:
-        raise GraphError(f"[network] patch is {n.patch}: the events' {wanted.inputs} numbers are no whole patches")
     each = s.put(Reshape((wanted.inputs // n.patch, n.patch)), s.put(Standardize(), "x"))
     return s.linear(n.hidden, "embedding", each)
 

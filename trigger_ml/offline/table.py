@@ -97,6 +97,7 @@ def costs(content: Mapping[str, Any], plain: Mapping[str, Any] | None) -> Costs:
     """Of one precision; without numbers of the float network beside itself."""
     base = plain or content
     took, whole = fastest(content), base["micros"].get(GOLDEN)
+    took = whole if base is content else took
     return Costs(
         base["kernel_bytes"][GOLDEN] / weight_bytes(content),
         base["bit_operations"] / content["bit_operations"],

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
-from trigger_ml.frontends import loop
+from trigger_ml.backends import handwritten
 from trigger_ml.frontends.loop import Job, Phase, cosine, fit
 from trigger_ml.offline.exact import prove
 from trigger_ml.offline.framework import Trained, start_weights
@@ -79,9 +79,10 @@ def trained(
 
 @functools.cache
 def program() -> str:
-    """sha256 (hexadecimal) of this package and of the loop: what other code left half done is not gone on from."""
-    files = [Path(loop.__file__), *sorted(Path(__file__).parent.rglob("*.py"))]
-    return artifact.digest_json([artifact.digest_path(file) for file in files])
+    """sha256 (hexadecimal) of all our code and committed events: what others left half done is not gone on from."""
+    root = Path(__file__).parents[1]
+    files = [artifact.digest_path(file) for file in sorted(root.rglob("*.py"))]
+    return artifact.digest_json([*files, artifact.digest_path(root / "samples" / "data"), handwritten.digest()])
 
 
 def _standardized(network: Network, weights: Weights, scaled: Mapping[str, NDArray[np.float32]]) -> Weights:

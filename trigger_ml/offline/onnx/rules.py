@@ -22,7 +22,6 @@ from trigger_ml.offline.onnx.writer import OPERATOR_DOMAIN, Value, Writer
 from trigger_ml.offline.quantize import Codes, quantized
 from trigger_ml.offline.spline import LEAST, LEAST_SLOPE, parameters
 
-MASKED = -1e9
 FLOAT, DOUBLE = 1, 11
 
 
@@ -164,7 +163,7 @@ def _attention(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     )
     scores = w.op("Mul", w.op("MatMul", q, k), w.const(np.float32(1 / np.sqrt(each))))
     if len(inputs) == 4:
-        hidden = w.op("Mul", w.op("Sub", w.const(1.0), inputs[3]), w.const(MASKED))
+        hidden = w.op("Mul", w.op("Sub", w.const(1.0), inputs[3]), w.const(layers.MASKED))
         scores = w.op("Add", scores, w.op("Reshape", hidden, w.const([-1, 1, 1, items], np.int64)))
     mixed = w.op("MatMul", w.op("Softmax", scores, axis=-1), v)
     return w.op("Reshape", w.op("Transpose", mixed, perm=[0, 2, 1, 3]), w.const([-1, items, width], np.int64))

@@ -1,4 +1,4 @@
-"""A walk with random kicks as one ONNX model: the step network inside a Scan; the kicks are an input."""
+"""A walk as one ONNX model: the step network inside a Scan; kicks, if it has any, are an input."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def walker(network: Network, weights: Weights, lowering: Lowering, walk: Walk) -
     scanned = [w.const(walk.times[:, None]), w.const(walk.table), *kicks]
     axes = [0, 0, 1][: len(scanned)]
     end = w.op("Scan", begin, *scanned, body=body, num_scan_inputs=len(scanned), scan_input_axes=axes)
-    found = artifact.digest_json([digest(network, weights), walk.table.ravel().tolist(), walk.times.tolist(), axes])
+    steps = [walk.table.ravel().tolist(), walk.times.tolist(), walk.scale]
+    found = artifact.digest_json([digest(network, weights), *steps, axes])
     output = w.named(end, "output", state)
     return Model(w.model([noise, *kicks, *others.values()], output, {DIGEST: found}), found, w.kernel_bytes)

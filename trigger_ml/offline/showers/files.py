@@ -20,6 +20,9 @@ from trigger_ml.offline.showers.binning import Binning
 from trigger_ml.offline.showers.detector import Showers
 
 ENERGIES, VOXELS = "incident_energies", "showers"
+BINNING = ".xml"
+"""Suffix of the binning file beside a file."""
+
 LARGEST = 1 << 30
 """Numbers of a dataset."""
 
@@ -37,7 +40,7 @@ def write(path: Path, showers: Showers, binning: Binning) -> None:
         with h5py.File(part, "w") as file:
             for name, array in ((ENERGIES, showers.incident[:, None]), (VOXELS, showers.voxels)):
                 file.create_dataset(name, data=array.astype(np.float32), compression="gzip", track_times=False)
-        binnings.write(path.with_suffix(".xml"), binning)
+        binnings.write(path.with_suffix(BINNING), binning)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -87,7 +90,7 @@ def binning_of(path: Path, otherwise: Binning) -> Binning:
     Raises:
         SampleError: that file can't be read, or holds several particles.
     """
-    beside = path.with_suffix(".xml")
+    beside = path.with_suffix(BINNING)
     return binnings.read(beside) if beside.exists() else otherwise
 
 
@@ -117,5 +120,5 @@ def _fits(voxels: int, binning: Binning, path: Path) -> None:
     if voxels != binning.voxels:
         raise SampleError(
             f"{path} has {voxels} voxels, the binning {binning.voxels}: put its binning file beside it, as "
-            f"{path.with_suffix('.xml').name}"
+            f"{path.with_suffix(BINNING).name}"
         )

@@ -59,8 +59,15 @@ def numbers(found: Floats, wanted: Floats, other: Floats, given: Floats, seed: i
 
 
 def _worst(statistic: Callable[..., Floats]) -> Callable[[Floats, Floats], float]:
-    return lambda found, true: float(np.abs(statistic(found, axis=0) / statistic(true, axis=0) - 1).max())
+    """Over layers, those aside where the truth has 0."""
+
+    def worst(found: Floats, true: Floats) -> float:
+        wanted = statistic(true, axis=0)
+        return float(np.abs(statistic(found, axis=0)[wanted > 0] / wanted[wanted > 0] - 1).max(initial=0))
+
+    return worst
 
 
 def _correlation(both: Floats) -> float:
-    return float(np.corrcoef(both[:, 0], both[:, 1])[0, 1])
+    """0 where one of both never varies, as at one incident energy."""
+    return float(np.corrcoef(both[:, 0], both[:, 1])[0, 1]) if (both.std(0) > 0).all() else 0.0

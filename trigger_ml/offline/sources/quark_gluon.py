@@ -56,9 +56,12 @@ def _source(path: Path | None) -> Source:
         for split in (sample.background, gluon):
             for pool in (np.concatenate([split.train, split.validation]), split.test):
                 pools.append(particles(pool[:count].reshape(-1, *sample.shape), units))
-        least = len(pools[0])
+        least = min(len(pools[0]), len(pools[2]))
         if least < count:
-            raise SpecError(f"the jets have {least} of a kind to train on: set [sample] events to at most {least}")
+            raise SpecError(
+                f"the jets have {least} of a kind to train on: set events, of [sample] or with --full of [full], to at "
+                f"most {least}"
+            )
         quark, quark_test, gluons, gluon_test = (Events(np.empty((len(x), 0), np.float32), x) for x in pools)
         return Parts(quark, gluons, quark_test, gluon_test)
 

@@ -118,6 +118,11 @@ def source() -> Source:
     return Source(cached, view=numbers.view, measures=measures, micros=_micros, **on)
 
 
+def beside(path: Path) -> tuple[Path, ...]:
+    """What is read beside a file of events, if it is there."""
+    return (path.with_suffix(files.BINNING),)
+
+
 def read(path: Path) -> Source:
     """Showers of a file; its binning file, if there is one beside it, says what the voxels are and what was shot.
 

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from trigger_ml.offline.metrics import Number
 from trigger_ml.offline.showers import fractions
 from trigger_ml.offline.showers.cascade import deposits
+from trigger_ml.offline.showers.detector import HIGHEST, LAYERS, LOWEST, THICKNESS
 from trigger_ml.offline.showers.shares import totals
 from trigger_ml.offline.sources.source import Events, Scale, Source, drawn
 
-LAYERS, THICKNESS = 6, 3.0
 RESOLUTION = 0.1
-LOWEST, HIGHEST = 5.0, 50.0
 PILOT = 4000
 
 Floats = NDArray[np.float64]

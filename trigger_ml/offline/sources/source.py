@@ -51,7 +51,10 @@ class Events:
 
 @dataclass(frozen=True)
 class Parts:
-    """Events: simulation and data, for training and for the test; no event is in two parts."""
+    """Events: simulation and data, for training and for the test; none is in both.
+
+    Data may be simulation, the same object, where a source has nothing else.
+    """
 
     simulation: Events
     data: Events
@@ -112,7 +115,7 @@ def shared(simulation: Events, data: Events, where: str) -> Callable[[int, int],
             if len(events) < 2 * count:
                 raise SpecError(
                     f"{where} has {len(events)} events, training and test need {2 * count}: "
-                    f"set [sample] events to at most {len(events) // 2}"
+                    f"set events, of [sample] or with --full of [full], to at most {len(events) // 2}"
                 )
             order = np.random.default_rng([seed, 20 + i]).permutation(len(events))
             halves += [events.rows(order[:count]), events.rows(order[count : 2 * count])]

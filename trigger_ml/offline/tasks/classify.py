@@ -46,6 +46,8 @@ def classify(place: Place, source: Source, precision: Precision) -> Measured:
     """Data against simulation on what is measured."""
     row = place.row
     p = measured.complete(source.parts(row.sample.events, row.seed), row)
+    if p.data is p.simulation or not p.test.reco.size:
+        raise SpecError(f"[sample] {row.sample.name} can't be told apart: data is simulation, or nothing is measured")
     ones = np.ones(len(p.data) + len(p.simulation), np.float32)
     net = classifier(place, precision, p.data.reco, p.simulation.reco, ones)
     signal, background = net(p.test_data.reco), net(p.test.reco)
@@ -82,8 +84,10 @@ def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision) -> N
     if len(shape) == 1:
         return steps.network(n, precision, Wanted(shape[0], 1))
     items, features = shape
+    if n.patch != 1:
+        raise SpecError("[network] patch: each particle is an item, take the key out")
     if n.kind == "deep_sets":
-        return deep_sets(items, features - 1, 1, n.hidden, precision, n.low)
+        return deep_sets(items, features - 1, 1, n.hidden, n.blocks, precision, n.low)
     if n.kind == "transformer":
         return particle_transformer(items, features - 1, 1, n.hidden, n.blocks, n.heads, precision, n.low)
     raise SpecError(f'[network] kind is "{n.kind}", which reads no particles: take deep_sets or transformer')

@@ -35,7 +35,7 @@ def flow(place: Place, source: Source, precision: Precision) -> Measured:
         SpecError: two stages are asked for, and the source has no leading numbers, or gives nothing.
     """
     row = place.row
-    p = measured.complete(source.parts(row.sample.events, row.seed), row)
+    p = measured.in_lines(measured.complete(source.parts(row.sample.events, row.seed), row), row)
     stages = _stages(place, source, precision, p.simulation.truth, p.simulation.reco)
     rng = np.random.default_rng([row.seed, 9])
 

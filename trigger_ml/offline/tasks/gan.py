@@ -74,6 +74,8 @@ def answered(parts: Adversaries, weights: Weights, made: Events, true: Events, s
 
 
 def correlation(both: NDArray[np.floating]) -> float:
-    """Mean over attributes of the correlation of the first half of columns with the second."""
-    count = both.shape[1] // 2
-    return float(np.diag(np.corrcoef(both.T)[:count, count:]).mean())
+    """Mean over attributes: correlation of the first half of columns with the second, 0 of one that never varies."""
+    asked, read = np.split(both.astype(np.float64), 2, axis=1)
+    spread = asked.std(0) * read.std(0)
+    shared = ((asked - asked.mean(0)) * (read - read.mean(0))).mean(0)
+    return float(np.where(spread > 0, shared / np.maximum(spread, 1e-300), 0.0).mean())

@@ -31,9 +31,6 @@ from trigger_ml.offline.training import Place, trained
 
 Floats = NDArray[np.float32]
 
-SAMPLED = 2000
-"""Rows on which the lowerings of a whole sampler are compared."""
-
 LEAST_WIDTH = 1e-6
 
 
@@ -62,12 +59,14 @@ class Learned:
 
 def latent_diffusion(place: Place, source: Source, precision: Precision) -> Measured:
     """In two stages: the autoencoder, then the diffusion of its latent space."""
+    chosen(place.row.sampler.method)
     p = plain(place.row, source)
     return _measured(place, source, p, two_stages(place, p.simulation, precision))
 
 
 def vld(place: Place, source: Source, precision: Precision) -> Measured:
     """All at once."""
+    chosen(place.row.sampler.method)
     p = plain(place.row, source)
     return _measured(place, source, p, at_once(place, p.simulation, precision))
 
@@ -83,14 +82,7 @@ def plain(row: Row, source: Source) -> Parts:
         raise SpecError(
             f'[network] kind is "{row.network.kind}", the objective {name} knows "residual" only: take that'
         )
-    p = measured.complete(source.parts(row.sample.events, row.seed), row)
-    for what, array in (("truth", p.simulation.truth), ("reco", p.simulation.reco)):
-        if array.ndim != 2:
-            raise SpecError(
-                f"[sample] {row.sample.name}: {what} of an event has {array.ndim - 1} axes, "
-                f"the objective {name} takes one line of numbers: choose another source"
-            )
-    return p
+    return measured.in_lines(measured.complete(source.parts(row.sample.events, row.seed), row), row)
 
 
 def two_stages(place: Place, events: Events, precision: Precision) -> Learned:
@@ -141,7 +133,7 @@ def _measured(place: Place, source: Source, p: Parts, learned: Learned) -> Measu
         return {"noise": noise, "condition": reco} if reco.shape[1] else {"noise": noise}
 
     judged = judge(row, source, p, lambda reco: whole(feed(reco)))
-    some = rng.normal(size=(SAMPLED, p.test.reco.shape[1])).astype(np.float32)
+    some = rng.normal(size=(measured.SAMPLED, p.test.reco.shape[1])).astype(np.float32)
     bad = whole.differing(feed(some))
     for name, net in steps.items():
         bad += tuple(f"{name}: {each}" for each in net.differing(_normal(parts[name], rng)))

@@ -23,6 +23,9 @@ Weights = NDArray[np.floating]
 COMPARED = 100_000
 """Rows on which the lowerings of a step network are compared."""
 
+SAMPLED = 2000
+"""Rows on which those of a whole sampler are."""
+
 TIMED = 1024
 """Events of the timing."""
 
@@ -76,6 +79,23 @@ def complete(p: Parts, row: Row) -> Parts:
     """The same parts; refused if events are lost or fake, which only omnifold takes into account."""
     if p.simulation.measured is not None or p.simulation.counts is not None:
         raise SpecError(f"[sample] {row.sample.name} has lost events and fakes: only the objective omnifold takes them")
+    return p
+
+
+def in_lines(p: Parts, row: Row) -> Parts:
+    """The same parts; refused where truth or what is measured of an event is not one line of numbers, or no truth is.
+
+    Raises:
+        SpecError: so it is.
+    """
+    for what, array in (("truth", p.simulation.truth), ("reco", p.simulation.reco)):
+        if array.ndim != 2:
+            raise SpecError(
+                f"[sample] {row.sample.name}: {what} of an event has {array.ndim - 1} axes, "
+                f"the objective {row.objective.name} takes one line of numbers: choose another source"
+            )
+    if not p.simulation.truth.shape[1]:
+        raise SpecError(f"[sample] {row.sample.name} has no truth that {row.objective.name} could learn")
     return p
 
 

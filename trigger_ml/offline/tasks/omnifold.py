@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.errors import SpecError
 from trigger_ml.offline.metrics import Number
 from trigger_ml.offline.networks import Precision
 from trigger_ml.offline.sources.source import Source
@@ -31,7 +32,9 @@ def omnifold(place: Place, source: Source, precision: Precision) -> Measured:
     the lowerings of all are compared.
     """
     row = place.row
-    p = source.parts(row.sample.events, row.seed)
+    if not source.unfolds:
+        raise SpecError(f"[sample] {row.sample.name} is nothing to unfold: its data has no other truth than simulation")
+    p = measured.in_lines(source.parts(row.sample.events, row.seed), row)
     sim, (seen, counts) = p.simulation, p.simulation.masks
     both, lost, taken = seen & counts, counts & ~seen, p.data.reco[p.data.masks[0]]
     push = np.ones(len(sim), np.float32)

@@ -20,9 +20,6 @@ from trigger_ml.offline.training import Place, trained
 
 Floats = NDArray[np.float32]
 
-SAMPLED = 2000
-"""Rows on which the lowerings of a whole sampler are compared, where it is not one pass."""
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -59,7 +56,7 @@ class Stage:
     def differing(self, rng: np.random.Generator) -> tuple[str, ...]:
         """Lowerings of sampler and step that differ, on normal numbers."""
         bad = self.step.differing(self._normal(measured.COMPARED, "x", rng))
-        return bad if self.made.one_pass else bad + self.whole.differing(self._normal(SAMPLED, "noise", rng))
+        return bad if self.made.one_pass else bad + self.whole.differing(self._normal(measured.SAMPLED, "noise", rng))
 
     def _kicks(self, count: int, rng: np.random.Generator) -> Floats:
         steps = 0 if self.made.walk is None else self.made.walk.steps
