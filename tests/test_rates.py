@@ -213,7 +213,7 @@ def test_a_file_that_does_not_fit_is_refused(folder, changes, sentence):
         (lambda f: f.__delitem__("background/source"), "background/source is not one integer for each event"),
         (
             lambda f: f["background/all"].__setitem__((5, 0), 5000),
-            "background/all from event 0 on leaves 0...4095 in met_pt",
+            "background/all, event 5: met_pt is 5000, allowed 0...4095",
         ),
     ],
 )

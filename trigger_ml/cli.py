@@ -106,7 +106,11 @@ def sample(
     if make is None and (rates, seed, pileup) != (None, None, None):
         raise SpecError("--rates, --seed and --pileup say how new events are made: give --make FOLDER too")
     wanted = None if make is None else Order(make, rates, seed, pileup, workers, scheduler)
-    give(pipeline.sample(spec, console(), out, wanted), as_json)
+    found = pipeline.sample(spec, console(), out, wanted)
+    if "events" in found:
+        counts = ", ".join(f"{sum(parts.values()):,} {kind}" for kind, parts in found["events"].items())
+        console().print(f"{found['name']}: {counts}; as they should be", highlight=False)
+    give(found, as_json)
 
 
 @app.command()
@@ -283,6 +287,8 @@ def list_(
     """List what a spec can name, and the models."""
     from trigger_ml import doctor as house
 
+    if not models.is_dir():
+        raise SpecError(f"{models} is no folder: give one that holds models")
     found = house.catalogue(models)
     if as_json:
         give(found, as_json)

@@ -10,6 +10,7 @@ import typer
 
 from trigger_ml.cli_options import PROJECTS, AsJson
 from trigger_ml.cli_output import console, give, plain_table
+from trigger_ml.errors import SpecError
 
 if TYPE_CHECKING:
     from trigger_ml.report.offline_numbers import RowResult
@@ -53,13 +54,17 @@ def table(
     from trigger_ml.offline import table as offline
 
     found = offline.table(models, rows)
+    if not found:
+        raise SpecError(
+            f"no row of {models} that fits {rows!r} has numbers: give another folder or pattern, or run one"
+        )
     if page is not None:
         _write_page(models, rows, page)
     if doc is not None:
         from trigger_ml.report import offline_doc
 
         offline_doc.write(_results(models, rows), doc, doc.parent / "images")
-    give(found, as_json) if as_json or not found else plain_table(offline.beside(found, every))
+    give(found, as_json) if as_json else plain_table(offline.beside(found, every))
 
 
 def _write_page(models: Path, rows: str, page: Path) -> None:
@@ -92,8 +97,10 @@ def compare(
 @app.command()
 def pairs(
     folder: Annotated[Path, typer.Argument(help="Where data.npz and simulation.npz go.", show_default=False)],
-    collisions: Annotated[int, typer.Option(help="To generate for each of the two, in steps of 2000.")] = 50_000,
-    seed: Annotated[int, typer.Option(help="Of generator and detector.")] = 1,
+    collisions: Annotated[
+        int, typer.Option(min=1, help="To generate for each of the two; above 2000 in steps of so many.")
+    ] = 50_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of generator and detector.")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make them.")] = 1,
     as_json: AsJson = False,
 ) -> None:

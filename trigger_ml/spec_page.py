@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
+import types
+import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
+from trigger_ml.fields import Limits
 from trigger_ml.offline import spec as offline
 from trigger_ml.spec import SECTIONS, Spec, required
 
@@ -43,12 +47,37 @@ def _page(preface: str, top: type[Any], sections: Mapping[str, type[Any]]) -> st
 
 
 def _rows(section: type[Any], sections: Mapping[str, type[Any]]) -> list[str]:
-    rows = [inspect.cleandoc(str(section.__doc__)), "", "| key | default | meaning |", "|---|---|---|"]
+    rows = [inspect.cleandoc(str(section.__doc__)), "", "| key | values | default | meaning |", "|---|---|---|---|"]
+    hints = typing.get_type_hints(section)
     for field in dataclasses.fields(section):
         if field.name not in sections:
             default = "required" if field.name in required(section) else f"`{_toml(field.default)}`"
-            rows.append(f"| `{field.name}` | {default} | {field.metadata['doc']} |")
+            values = _values(hints[field.name], field.metadata["limits"])
+            rows.append(f"| `{field.name}` | {values} | {default} | {field.metadata['doc']} |")
     return rows
+
+
+def _values(hint: Any, limits: Limits) -> str:
+    """What a field accepts, in words."""
+    parts = [part for part in typing.get_args(hint) if part is not type(None)]
+    if typing.get_origin(hint) is Literal:
+        return ", ".join(f"`{_toml(value)}`" for value in parts)
+    if isinstance(hint, types.UnionType):
+        return _values(parts[0], limits)
+    if typing.get_origin(hint) is tuple:
+        return f"list of {_values(parts[0], limits)}"
+    if hint in (int, float):
+        open_low = "above " if limits.open_low else ""
+        ends = [f"{end:,.12g}" for end in (limits.low, limits.high) if math.isfinite(end)]
+        kind = "integer" if hint is int else "number"
+        if math.isfinite(limits.low) and math.isfinite(limits.high):
+            return f"{kind}, {open_low}{ends[0]} to {ends[1]}"
+        return (
+            f"{kind}, {open_low}{ends[0]} or more"
+            if math.isfinite(limits.low) and not open_low
+            else (f"{kind}, {open_low}{ends[0]}" if ends else kind)
+        )
+    return {bool: "`true`, `false`", str: "text"}.get(hint, str(hint))
 
 
 def _toml(value: Any) -> str:

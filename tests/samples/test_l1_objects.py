@@ -144,6 +144,11 @@ def empty_slot_with_eta(path: Path) -> None:
         file["background/test"][3, 3:6] = [0, 4, 0]
 
 
+def nonsense_pileup(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["pileup"] = float("nan")
+
+
 def no_pileup(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         del file.attrs["pileup"]
@@ -160,6 +165,7 @@ MALFORMED = {
     "future version": (attribute("version", 2), "has the layout trigger_ml.l1_objects 2"),
     "other variant": (attribute("variant", "adc2021_like"), 'holds the variant "adc2021_like"'),
     "no pileup": (no_pileup, "not a whole HDF5 sample"),
+    "a pileup that is no number": (nonsense_pileup, "the attribute pileup is nan: it must be the mean"),
     "no signals": (remove("signals"), "has no signals"),
     "no test part": (remove("background/test"), "no dataset background/test"),
     "no part of a signal": (remove("signals/A_to_4l/train"), "no dataset signals/A_to_4l/train"),
@@ -171,12 +177,12 @@ MALFORMED = {
     "56 columns": (replace("background/test", np.zeros((50, 56), np.int16)), r"has the shape \(50, 56\)"),
     "objects, not columns": (replace("background/test", np.zeros((50, 19, 3), np.int16)), r"shape \(50, 19, 3\)"),
     "no event": (replace("background/train", np.zeros((0, 57), np.int16)), r"has the shape \(0, 57\)"),
-    "negative pT": (change("jet2_pt", -1), "leaves 0...2047 in jet2_pt"),
-    "pT beyond its field": (change("eg1_pt", 512), "leaves 0...511 in eg1_pt"),
-    "eta beyond the detector": (change("jet0_eta", 116), "leaves -115...115 in jet0_eta"),
-    "phi of a full turn": (change("met_phi", 144), "leaves 0...143 in met_phi"),
-    "signed phi": (change("mu3_phi", -1), "leaves 0...575 in mu3_phi"),
-    "eta of the missing energy": (change("met_eta", 1), "leaves 0...0 in met_eta"),
+    "negative pT": (change("jet2_pt", -1), "jet2_pt is -1, allowed 0...2047"),
+    "pT beyond its field": (change("eg1_pt", 512), "eg1_pt is 512, allowed 0...511"),
+    "eta beyond the detector": (change("jet0_eta", 116), "jet0_eta is 116, allowed -115...115"),
+    "phi of a full turn": (change("met_phi", 144), "met_phi is 144, allowed 0...143"),
+    "signed phi": (change("mu3_phi", -1), "mu3_phi is -1, allowed 0...575"),
+    "eta of the missing energy": (change("met_eta", 1), "met_eta is 1, allowed 0...0"),
     "eta in an empty slot": (empty_slot_with_eta, "an empty slot"),
 }
 

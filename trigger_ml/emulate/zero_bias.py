@@ -107,7 +107,7 @@ def blocks(found: ZeroBias, part: Source, size: int = BLOCK) -> Iterator[NDArray
     for piece in rows(part, 0, part.events):
         for start in range(0, len(piece), size):
             x = piece[start : start + size]
-            layout.check_values(x, f"{found.path}: {part.parts[0][0]} from event {at} on", found.contents)
+            layout.check_values(x, f"{found.path}: {part.parts[0][0]}", found.contents, at)
             yield x
             at += len(x)
 

@@ -120,7 +120,7 @@ def read(path: Path, variant: str, contents: Contents = OBJECTS) -> Sample:
     with opened(path) as file:
         _check_header(file, path, variant, contents)
         arrays = {name: np.asarray(dataset(file, name, path, contents)[...]) for name in _names(file, path)}
-        pileup = float(file.attrs["pileup"])
+        pileup = _pileup(file, path)
     for name, array in arrays.items():
         if array.ndim == 2:
             check_values(array, f"{path}: {name}", contents)
@@ -214,7 +214,7 @@ class BackgroundFile:
             data = dataset(file, f"background/{ALL}", self.path, self.contents)
             for i in range(start, end, size):
                 x = np.asarray(data[i : min(i + size, end)])
-                check_values(x, f"{self.path}: background/{ALL} from event {i} on", self.contents)
+                check_values(x, f"{self.path}: background/{ALL}", self.contents, i)
                 yield x
 
     def source(self) -> NDArray[np.int64]:
@@ -293,7 +293,7 @@ def write_background(
         shape, rows = (events, columns), min(BLOCK, events)
         data = file.create_dataset(f"background/{ALL}", shape, np.int16, chunks=(rows, columns), **packed)
         for x, source in blocks:
-            check_values(x, f"{path.name} from event {have} on", contents)
+            check_values(x, path.name, contents, have)
             if have + len(x) <= events:
                 data[have : have + len(x)] = x
                 stored[have : have + len(x)] = source
@@ -323,7 +323,7 @@ def read_background(path: Path) -> BackgroundFile:
         events = len(dataset(file, name, path, contents))
         if len(dataset(file, "background/source", path, contents)) != events:
             raise SampleError(f"{path}: background/source and {name} differ in length: {REMAKE}")
-        pileup = float(file.attrs["pileup"])
+        pileup = _pileup(file, path)
         notes = contents.note(variant, pileup)
     return BackgroundFile(path, contents, variant, pileup, events, digest, notes)
 
@@ -337,6 +337,15 @@ def _check_header(file: Any, path: Path, variant: str, contents: Contents) -> No
         raise SampleError(f"{path} has the layout {layout} {version}, not {contents.layout} {VERSION}: {REMAKE}")
     if file.attrs.get("variant") != variant:
         raise SampleError(f'{path} holds the variant "{file.attrs.get("variant")}", not "{variant}": correct the spec')
+
+
+def _pileup(file: Any, path: Path) -> float:
+    pileup = float(file.attrs["pileup"])
+    if not (np.isfinite(pileup) and pileup >= 0):
+        raise SampleError(
+            f"{path}: the attribute pileup is {pileup:g}: it must be the mean number of overlaid collisions"
+        )
+    return pileup
 
 
 def _names(file: Any, path: Path) -> list[str]:
@@ -366,18 +375,29 @@ def dataset(file: Any, name: str, path: Path, contents: Contents) -> Any:
     return data
 
 
-def check_values(array: NDArray, where: str, contents: Contents) -> None:
+def check_values(array: NDArray, where: str, contents: Contents, first: int = 0) -> None:
     """Refuse integers outside the range of their feature, and objects without pT that have an angle.
 
+    Args:
+        array: ``(events, features)``.
+        where: they are from, for the sentence.
+        contents: the features.
+        first: number of the first event there.
+
     Raises:
-        SampleError: naming ``where`` and the feature.
+        SampleError: naming ``where``, the event and the feature.
     """
     lo, hi = (np.array([getattr(f, end) for f in contents.features], array.dtype) for end in ("lo", "hi"))
-    bad = np.flatnonzero((array < lo).any(0) | (array > hi).any(0))
-    if len(bad):
-        feature = contents.features[bad[0]]
-        raise SampleError(f"{where} leaves {feature.lo}...{feature.hi} in {feature.name}: {REMAKE}")
+    wrong = (array < lo) | (array > hi)
+    if wrong.any():
+        event, column = np.argwhere(wrong)[0]
+        feature = contents.features[column]
+        raise SampleError(
+            f"{where}, event {first + event}: {feature.name} is {array[event, column]}, "
+            f"allowed {feature.lo}...{feature.hi}: {REMAKE}"
+        )
     if contents.objects:
         objects = array.reshape(len(array), -1, 3)
-        if np.any((objects[..., 0] == 0) & (objects[..., 1:] != 0).any(-1)):
-            raise SampleError(f"{where} has an empty slot with an eta or phi: {REMAKE}")
+        odd = ((objects[..., 0] == 0) & (objects[..., 1:] != 0).any(-1)).any(1)
+        if odd.any():
+            raise SampleError(f"{where}, event {first + odd.argmax()}: an empty slot has an eta or phi: {REMAKE}")
