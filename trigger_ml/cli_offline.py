@@ -48,37 +48,38 @@ def table(
         Path | None, typer.Option(help="Write table and pictures into this page of docs/.", show_default=False)
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every number, not just the one that sums a row up.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Those of `offline run --full`.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """What each precision costs, of all rows that were run. JSON and page hold every number."""
     from trigger_ml.offline import table as offline
 
-    found = offline.table(models, rows)
+    found = offline.table(models, rows, full)
     if not found:
         raise SpecError(
             f"no row of {models} that fits {rows!r} has numbers: give another folder or pattern, or run one"
         )
     if page is not None:
-        _write_page(models, rows, page)
+        _write_page(_results(models, rows, full), page)
     if doc is not None:
         from trigger_ml.report import offline_doc
 
-        offline_doc.write(_results(models, rows), doc, doc.parent / "images")
+        offline_doc.write(_results(models, rows, full), doc, doc.parent / "images")
     give(found, as_json) if as_json else plain_table(offline.beside(found, every))
 
 
-def _write_page(models: Path, rows: str, page: Path) -> None:
+def _write_page(results: list[RowResult], page: Path) -> None:
     from trigger_ml.artifact import atomic_write
     from trigger_ml.report.offline_page import render
 
-    atomic_write(page, render(_results(models, rows)).encode())
+    atomic_write(page, render(results).encode())
 
 
-def _results(models: Path, rows: str) -> list[RowResult]:
+def _results(models: Path, rows: str, full: bool) -> list[RowResult]:
     from trigger_ml.offline import table as offline
     from trigger_ml.report.offline_numbers import RowResult
 
-    return [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows)]
+    return [RowResult(r.name, r.title, offline.in_words(r), found) for r, found in offline.results(models, rows, full)]
 
 
 @app.command()

@@ -93,6 +93,12 @@ def test_the_table(tmp_path, capsys):
     assert cli.main(["offline", "table", "--models", str(tmp_path)]) == 0
     assert "0.7" in capsys.readouterr().out
     assert [(r["fewer"], r["time"], r["date"]) for r in found] == [(1, None, "2026-01-01")] * 2
+    assert cli.main(["offline", "table", "--models", str(tmp_path), "--full"]) == 3
+    capsys.readouterr()
+    longer = parse(GOOD).longer
+    artifact.save(table.file_of(home, "none", True), table.KIND, table.VERSION, _result(longer, 0.9))
+    assert cli.main(["offline", "table", "--models", str(tmp_path), "--full", "--json"]) == 0
+    assert [r["value"] for r in json.loads(capsys.readouterr().out)] == [0.9]
     extra = [{**found[0], "metric": "another"}, *found]
     assert {line["metric"] for line in table.beside(extra)} == {"another", "auc", *table.TAKEN}
     assert {line["metric"] for line in table.beside(extra, every=False)} == {"auc", *table.TAKEN}

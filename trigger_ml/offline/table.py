@@ -32,30 +32,32 @@ HEADLINES = ("auc", "triangular", "wasserstein")
 """Numbers of which the first that a row has sums it up."""
 
 
-def table(models: Path, names: str = "*") -> list[dict[str, Any]]:
+def table(models: Path, names: str = "*", full: bool = False) -> list[dict[str, Any]]:
     """Every number of every row that was run: row, precision, metric, value, error, and what the float network gives.
 
     Args:
         models: folder of rows.
         names: pattern of their names.
+        full: those of ``--full``.
 
     Raises:
         ArtifactError: a file is damaged, or belongs to another spec.
     """
     return [
         _line(row, precision, metric, number, content, found.get("none"))
-        for row, found in results(models, names)
+        for row, found in results(models, names, full)
         for precision, content in found.items()
         for metric, number in content["metrics"].items()
     ]
 
 
-def results(models: Path, names: str = "*") -> list[tuple[Row, Mapping[str, Any]]]:
+def results(models: Path, names: str = "*", full: bool = False) -> list[tuple[Row, Mapping[str, Any]]]:
     """Rows that were run, and by precision what was kept.
 
     Args:
         models: folder of rows.
         names: pattern of their names.
+        full: those of ``--full``.
 
     Raises:
         ArtifactError: a file is damaged, or belongs to another spec.
@@ -63,7 +65,8 @@ def results(models: Path, names: str = "*") -> list[tuple[Row, Mapping[str, Any]
     found: list[tuple[Row, Mapping[str, Any]]] = []
     for file in sorted(models.glob(f"{names}/{FILE}")):
         row = load(file)
-        contents = {p: kept(file_of(file.parent, p), row, strict=True) for p in PRECISIONS}
+        row = row.longer if full else row
+        contents = {p: kept(file_of(file.parent, p, full), row, strict=True) for p in PRECISIONS}
         if any(contents.values()):
             found.append((row, {p: c for p, c in contents.items() if c}))
     return found
