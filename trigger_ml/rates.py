@@ -313,7 +313,7 @@ def _base(
     menu: Menu, background: _Scored, sources: NDArray[np.int64], signals: Mapping[str, _Scored]
 ) -> rate_points.Base:
     where = background.where
-    fired = Fired(len(background.scores), effective_count(sources), where, background.decisions, sources[where])
+    fired = Fired(len(background.scores), len(np.unique(sources)), where, background.decisions, sources[where])
     plain = np.array([seed.prescale == 1 for seed in menu.seed])
     kept = {}
     for name, found in signals.items():
@@ -378,7 +378,7 @@ def _elsewhere(run: _Run, file: ZeroBias, digest: str, points: tuple[WorkingPoin
     plain = _Run(run.ws, run.graph, run.sample, run.engine, None, None, None)
     background, sources = _background(plain, file)
     signals = {name: _streamed(plain, file, part, lambda count: None).scores for name, part in file.signals.items()}
-    khz, events, tpr, independent = {}, {}, {}, effective_count(sources)
+    khz, events, tpr, independent = {}, {}, {}, len(np.unique(sources))
     for p in (point.point for point in points):
         keeps = background.scores >= p.threshold
         events[p.name] = int(np.count_nonzero(keeps))

@@ -100,28 +100,26 @@ def effective_count(sources: ArrayLike, weights: ArrayLike | None = None) -> flo
 @overload
 def efficiency(passed: float, total: float) -> Estimate: ...
 @overload
-def efficiency(passed: float, total: float, effective: float, independent: float) -> Estimate: ...
-def efficiency(
-    passed: float, total: float, effective: float | None = None, independent: float | None = None
-) -> Estimate:
+def efficiency(passed: float, total: float, effective: float, sources: int) -> Estimate: ...
+def efficiency(passed: float, total: float, effective: float | None = None, sources: int | None = None) -> Estimate:
     """``passed / total`` with its interval, which events that share a source widen.
 
-    Where nothing passed, nothing shows how many events of a source pass together, so the worst is assumed: all. The
-    upper end can then lie above that of one event passed.
+    Where none passed, nothing shows how many events of a source pass together, so the worst is assumed: all do, and
+    the interval is that of none in ``sources``. Its upper end can lie above that of one event passed.
 
     Args:
         passed: events that passed.
         total: events tried.
-        effective: independent events that the passed ones are worth (:func:`effective_count`); without it and
-            ``independent`` all are.
-        independent: independent events that all tried are worth; it counts where none passed.
+        effective: independent events that the passed ones are worth (:func:`effective_count`); None: all are
+            independent.
+        sources: different sources of all events tried; used where none passed.
 
     Raises:
         ToolMissing: scipy is not installed.
     """
     if total <= 0:
         return Estimate(0.0, 0.0, 1.0)
-    worth, of = (effective, passed) if passed > 0 else (independent, total)
+    worth, of = (effective, passed) if passed > 0 else (sources, total)
     shrink = 1.0 if worth is None else worth / of
     low, high = binomial(passed * shrink, total * shrink)
     value = passed / total

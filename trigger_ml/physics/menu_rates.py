@@ -29,14 +29,14 @@ class Fired:
 
     Attributes:
         events: all zero-bias events.
-        independent: independent events that all are worth.
+        independent: different sources of all of them.
         where: their numbers, rising.
         decisions: which seeds fired, before prescales, ``(len(where), seeds)``.
         sources: source id of each.
     """
 
     events: int
-    independent: float
+    independent: int
     where: NDArray[np.int64]
     decisions: NDArray[np.bool_]
     sources: NDArray[Any]
@@ -54,7 +54,7 @@ class Fired:
                 f"{len(decisions)} decisions, {len(sources)} source ids: give one event or more, each with an id"
             )
         where = np.flatnonzero(decisions.any(axis=1))
-        return Fired(len(decisions), effective_count(sources), where, decisions[where], sources[where])
+        return Fired(len(decisions), len(np.unique(sources)), where, decisions[where], sources[where])
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def added(keeps: NDArray[np.bool_], left: Floats, sources: NDArray[Any], bunches
     crossings = crossings_khz(bunches)
     where = np.flatnonzero(keeps & (left > 0))
     ones = np.ones((len(where), 1), bool)
-    fired = Fired(len(keeps), effective_count(sources), where, ones, sources[where])
+    fired = Fired(len(keeps), len(np.unique(sources)), where, ones, sources[where])
     return _rate(left[where], fired, crossings)
 
 

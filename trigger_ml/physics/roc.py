@@ -50,9 +50,9 @@ class Background:
         return len(self.scores)
 
     @cached_property
-    def independent(self) -> float:
-        """Independent events that all of them are worth."""
-        return effective_count(self.sources)
+    def independent(self) -> int:
+        """Number of different sources."""
+        return len(np.unique(self.sources))
 
     def count(self, threshold: float) -> int:
         """Events at or above a threshold."""
