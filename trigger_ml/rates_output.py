@@ -51,8 +51,8 @@ def _points(table: RateTable) -> Table:
         added = () if p.unique is None else (labels.measured(p.unique.khz),)
         mark = " †" if labels.few(p.point) else ""
         made.add_row(labels.point(p.point.name) + mark, str(p.point.threshold), f"{p.point.events:,}", rate, *added)
-    said = ["thresholds at a rate are set on these events: never above it, by construction"]
-    said += ["the firmware threshold was set on others"] if any(p.point.name == FIRMWARE for p in table.points) else []
+    said = ["set on these events, so never above a target rate"]
+    said += ["the firmware threshold: set on others"] if any(p.point.name == FIRMWARE for p in table.points) else []
     said += ["† fewer than 10 events stand behind it"] if any(labels.few(p.point) for p in table.points) else []
     made.caption = "\n".join(said)
     return made
