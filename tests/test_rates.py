@@ -252,6 +252,7 @@ def test_the_command(folder, interpreted, capsys):
     found = rate_table.read(json.loads(shown.out))
     assert [p.point.name for p in found.points][:2] == ["rate_500_khz", "rate_5000_khz"]
     assert "Working points" in shown.err
+    assert "so never above a target rate" in shown.err
     assert "Menu small" in shown.err
     assert cli.main([*argv, "--rates", "ten"]) == 3
     assert "--rates 'ten' are no numbers: give them like 1,10,100" in capsys.readouterr().err

@@ -312,7 +312,8 @@ def _scored(run: _Run, x: NDArray[Any]) -> _Scored:
 def _base(
     menu: Menu, background: _Scored, sources: NDArray[np.int64], signals: Mapping[str, _Scored]
 ) -> rate_points.Base:
-    fired = Fired(len(background.scores), background.where, background.decisions, sources[background.where])
+    where = background.where
+    fired = Fired(len(background.scores), len(np.unique(sources)), where, background.decisions, sources[where])
     plain = np.array([seed.prescale == 1 for seed in menu.seed])
     kept = {}
     for name, found in signals.items():
@@ -377,11 +378,11 @@ def _elsewhere(run: _Run, file: ZeroBias, digest: str, points: tuple[WorkingPoin
     plain = _Run(run.ws, run.graph, run.sample, run.engine, None, None, None)
     background, sources = _background(plain, file)
     signals = {name: _streamed(plain, file, part, lambda count: None).scores for name, part in file.signals.items()}
-    khz, events, tpr = {}, {}, {}
+    khz, events, tpr, independent = {}, {}, {}, len(np.unique(sources))
     for p in (point.point for point in points):
         keeps = background.scores >= p.threshold
         events[p.name] = int(np.count_nonzero(keeps))
-        share = efficiency(events[p.name], len(keeps), effective_count(sources[keeps]))
+        share = efficiency(events[p.name], len(keeps), effective_count(sources[keeps]), independent)
         khz[p.name] = share.scaled(crossings_khz(run.ws.spec.physics.bunches))
         tpr[p.name] = {n: efficiency(int(np.count_nonzero(s >= p.threshold)), len(s)) for n, s in signals.items()}
     return Elsewhere(_about(file, digest, sources), khz, events, tpr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trigger_ml.physics.rate_points import FIRMWARE
 from trigger_ml.report import labels
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ def _points(table: RateTable) -> Table:
         added = () if p.unique is None else (labels.measured(p.unique.khz),)
         mark = " †" if labels.few(p.point) else ""
         made.add_row(labels.point(p.point.name) + mark, str(p.point.threshold), f"{p.point.events:,}", rate, *added)
-    if any(labels.few(p.point) for p in table.points):
-        made.caption = "† fewer than 10 events stand behind it"
+    said = ["set on these events, so never above a target rate"]
+    said += ["the firmware threshold: set on others"] if any(p.point.name == FIRMWARE for p in table.points) else []
+    said += ["† fewer than 10 events stand behind it"] if any(labels.few(p.point) for p in table.points) else []
+    made.caption = "\n".join(said)
     return made
 
 

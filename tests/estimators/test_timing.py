@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trigger_ml.backends.rtl.schedule import (
     CARRY_BIT_NS,
@@ -23,7 +26,7 @@ LUT = NET_NS + LUT_NS
 
 
 def cell(kind: str, parameters: dict[str, str] | None = None, **pins: list[int | str]) -> dict[str, Any]:
-    outputs = {"O", "Q", "CO", "P"}
+    outputs = {"O", "Q", "CO", "P", "PCOUT"}
     directions = {p: "output" if p in outputs else "input" for p in pins}
     return {"type": kind, "connections": pins, "port_directions": directions, "parameters": parameters or {}}
 
@@ -56,14 +59,72 @@ def test_a_carry_chain_over_two_cells():
     assert ns == pytest.approx(FF + LUT + CARRY_NS + CARRY_OUT_NS + 8 * CARRY_BIT_NS)
 
 
-def test_a_multiplier_with_and_without_registers_inside():
-    def dsp(**registers: str) -> tuple[int, float]:
-        ends = cell("FDRE", D=[5], Q=[2], C=[0])
-        return path(cell("DSP48E2", registers, A=[2], B=[3], P=[5], CLK=[0]), ends)
+NONE = {"AREG": 0, "BREG": 0, "CREG": 0, "DREG": 0, "ADREG": 0, "MREG": 0, "PREG": 0}
 
-    assert dsp(AREG="0", BREG="0", MREG="0", PREG="0") == (1, pytest.approx(FF + NET_NS + DSP_NS))
-    assert dsp(AREG="0", BREG="0", MREG="0", PREG="1")[1] == pytest.approx(FF + NET_NS + DSP_NS)
-    assert dsp(AREG="1", BREG="1", MREG="0", PREG="0")[1] == pytest.approx(FF + NET_NS)
+
+def dsp(*registers: str, pins: dict[str, list[int | str]] | None = None) -> dict[str, Any]:
+    """A DSP from bits 2 and 3 to 5, with registers where named, in the way Yosys writes it."""
+    held = {name: f"{int(name in registers):032b}" for name in NONE}
+    return cell("DSP48E2", held, **{"A": [2], "B": [3], "C": ["0"], "P": [5], "CLK": [0], **(pins or {})})
+
+
+def luts(count: int, into: int) -> list[dict[str, Any]]:
+    """Look-up tables in a row from a register to the bit ``into``."""
+    nets = [*range(100, 100 + count), into]
+    return [cell("LUT1", I0=[a], O=[b]) for a, b in itertools.pairwise(nets)]
+
+
+END = cell("FDRE", D=[5], Q=[2], C=[0])
+WHOLE = FF + NET_NS + DSP_NS
+
+
+def test_a_multiplier_without_registers_is_a_path_from_its_pins():
+    assert path(dsp(), END) == (1, pytest.approx(WHOLE))
+    assert path(dsp("PREG"), END) == (1, pytest.approx(WHOLE))
+
+
+@pytest.mark.parametrize("behind", [(), ("PREG",), ("MREG",), ("MREG", "PREG")])
+def test_a_multiplier_behind_its_own_registers_still_takes_its_time(behind):
+    assert path(dsp("AREG", "BREG", *behind), END) == (1, pytest.approx(FF + DSP_NS))
+
+
+@pytest.mark.parametrize("held", [("AREG",), ("AREG", "PREG"), ("AREG", "MREG"), ("AREG", "MREG", "PREG")])
+def test_the_register_of_one_input_says_nothing_of_the_other(held):
+    assert path(*luts(2, into=3), dsp(*held), END) == (3, pytest.approx(WHOLE + 2 * LUT))
+    assert path(*luts(2, into=2), dsp(*held), cell("FDRE", D=[5], Q=[9], C=[0]))[1] == pytest.approx(WHOLE)
+
+
+def test_a_register_of_an_input_ends_the_path_into_it():
+    assert path(*luts(9, into=3), dsp("AREG", "BREG", "PREG"), END) == (9, pytest.approx(FF + 9 * LUT + NET_NS))
+
+
+def test_c_of_a_multiplier_is_data_and_c_of_a_flip_flop_a_clock():
+    ten = luts(10, into=7)
+    assert path(*ten, dsp("PREG", pins={"C": [7]}), END) == (11, pytest.approx(WHOLE + 10 * LUT))
+    assert path(*ten, dsp("CREG", "PREG", pins={"C": [7]}), END) == (10, pytest.approx(FF + 10 * LUT + NET_NS))
+    assert path(*ten, dsp("MREG", pins={"C": [7]}), END) == (11, pytest.approx(WHOLE + 10 * LUT))  # M is not in its way
+    assert path(*ten, cell("FDRE", D=[2], Q=[3], C=[7])) == (0, pytest.approx(FF))
+
+
+def test_a_sum_passed_on_to_the_next_multiplier_is_part_of_the_path():
+    first = dsp(pins={"P": [], "PCOUT": [8]})
+    assert path(first, dsp(pins={"PCIN": [8], "A": ["0"], "B": ["0"]}), END) == (
+        2,
+        pytest.approx(WHOLE + NET_NS + DSP_NS),
+    )
+
+
+def test_the_enable_of_a_multipliers_register_is_an_end():
+    assert path(*luts(4, into=7), dsp("AREG", "BREG", pins={"CEA2": [7]})) == (4, pytest.approx(FF + 4 * LUT + NET_NS))
+
+
+@given(st.sets(st.sampled_from(sorted(NONE))), st.sampled_from("ABCD"), st.integers(0, 12))
+def test_no_register_hides_what_is_in_front_of_it_or_the_multiplier(held, port, count):
+    """Whatever is registered: the tables in front of a pin are seen, and one whole multiplier is."""
+    levels, ns = path(*luts(count, into=7), dsp(*held, pins={port: [7]}), END)
+    assert ns >= max(FF + count * LUT + NET_NS, FF + DSP_NS) - 1e-3
+    assert levels >= max(count, 1)
+    assert ns <= path(*luts(count, into=7), dsp(pins={port: [7]}), END)[1]
 
 
 def test_ports_and_empty_netlists_have_no_path():

@@ -62,6 +62,34 @@ def test_effective_count_lies_between_sources_and_events(ids):
 
 
 def test_shared_sources_widen_the_interval():
-    alone, shared = efficiency(30, 10_000), efficiency(30, 10_000, 10.0)
+    alone, shared = efficiency(30, 10_000), efficiency(30, 10_000, 10.0, 5_000)
     assert alone.value == shared.value
     assert shared.low < alone.low < alone.high < shared.high
+
+
+def test_no_event_of_few_sources_says_less_than_no_event_of_many():
+    """Of 100 sources of ten events each none passed: the limit is that of 100 events."""
+    found = efficiency(0, 1000, 0.0, 100)
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == efficiency(0, 100).high > 9 * efficiency(0, 1000).high
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=40), st.sampled_from([None, 0, 1]))
+def test_intervals_of_shared_sources_are_never_narrower(events, all_or_none):
+    sources = np.array([source for source, _ in events])
+    keeps = np.array([passed if all_or_none is None else bool(all_or_none) for _, passed in events])
+    k, n = int(keeps.sum()), len(keeps)
+    alone = efficiency(k, n)
+    shared = efficiency(k, n, effective_count(sources[keeps]), len(np.unique(sources)))
+    assert shared.low <= alone.low + 1e-9
+    assert shared.high >= alone.high - 1e-9
+    assert shared.low <= shared.value == k / n <= shared.high
+    apart = efficiency(k, n, float(k), n)
+    assert (apart.low, apart.high) == pytest.approx((alone.low, alone.high))
+
+
+@given(st.integers(1, 1_000), st.integers(1, 30))
+def test_none_passing_mirrors_all_passing_where_sources_are_equal(sources, each):
+    n = sources * each
+    none, every = efficiency(0, n, 0.0, sources), efficiency(n, n, effective_count(np.arange(n) // each), sources)
+    assert none.high == pytest.approx(1 - every.low, abs=1e-9)

@@ -123,6 +123,16 @@ def test_shared_sources_widen_every_interval():
         assert b.khz.low < a.khz.low < a.khz.high < b.khz.high
 
 
+def test_a_seed_that_never_fired_is_no_better_known_than_its_sources_are_many():
+    decisions, sources = np.zeros((1000, 1), bool), np.arange(1000) // 10
+    alone, shared, fewer = (rates(*of) for of in ((decisions,), (decisions, None, sources), (decisions[:100],)))
+    for pick in (lambda r: r.menu, lambda r: r.seeds[0].total, lambda r: r.seeds[0].unique):
+        assert pick(shared).khz == pick(fewer).khz
+        assert pick(shared).khz.high > 9 * pick(alone).khz.high
+    nothing = added(np.zeros(1000, bool), np.ones(1000), sources, BUNCHES)
+    assert nothing.khz == fewer.menu.khz
+
+
 @given(arrays(np.int64, st.integers(1, 60), elements=st.integers(-9, 9)), st.floats(1, 40_000))
 def test_on_top_of_nothing_unique_is_total(scores, target):
     nothing = np.ones(len(scores))

@@ -84,6 +84,9 @@ def test_bins_of_pileup_by_hand():
     together = in_pileup_bins([0, 60], (pileup, keeps, sources // 300), {}, BUNCHES)[0]
     assert together.rate_khz.value == pytest.approx(sum(b.rate_khz.value for b in found) / 3)
     assert together.rate_khz.high > in_pileup_bins([0, 60], (pileup, keeps, sources), {}, BUNCHES)[0].rate_khz.high
+    none = np.zeros(300, bool)
+    shared, alone = (in_pileup_bins([0, 60], (pileup, none, s), {}, BUNCHES)[0] for s in (sources // 10, sources))
+    assert shared.rate_khz.high > 9 * alone.rate_khz.high
 
 
 def test_a_table_goes_through_json_and_back():

@@ -113,6 +113,17 @@ def test_a_point_counts_events_and_sources():
     assert point.fpr.low < 0.75 < point.fpr.high
 
 
+def test_no_event_at_all_is_of_as_many_as_there_are_sources():
+    scores, signal = np.arange(1000), np.arange(1000)
+    alone, shared = Background.of(scores), Background.of(scores, scores // 10)
+    none = [at_fpr("p", b, 1e-4) for b in (alone, shared)]
+    assert [(p.events, p.effective) for p in none] == [(0, 0.0)] * 2
+    assert none[1].fpr.high == pytest.approx(1 - 0.158655 ** (1 / 100), rel=1e-4)
+    assert none[1].fpr.high > 9 * none[0].fpr.high
+    errors = [tpr(signal, b, p) for b, p in zip((alone, shared), none, strict=True)]
+    assert errors[1].high > 5 * errors[0].high  # the threshold may move by eighteen events, not by one
+
+
 def test_tpr_error_knows_how_badly_the_threshold_is_known():
     rng = np.random.default_rng(0)
     signal = rng.integers(0, 3000, 100_000)

@@ -98,6 +98,18 @@ def test_rates_on_many_events_have_a_section(data, page):
     assert "zero-bias events</h2>" not in render(replace(data, rates=None))
 
 
+def test_points_say_on_which_events_their_thresholds_were_set(data, page):
+    targets = [p for p in data.physics.quantized.points if p.target is not None]
+    given = [p for p in data.physics.quantized.points if p.target is None]
+    marks = re.findall(r'<td class="soft">(test|validation)</td></tr>', page)
+    assert targets
+    assert marks == ["test"] * len(targets) + ["validation"] * len(given)
+    assert all(p.fpr.value <= p.target for p in targets)
+    assert "never above it by construction" in page
+    assert "events, threshold set on them" in page
+    assert ("so its rate is a measurement" in page) == bool(given)
+
+
 def test_page_is_self_contained(page):
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert "<script" not in page

@@ -23,6 +23,18 @@ from trigger_ml.backends.rtl.schedule import (
 
 MUXF_NS = 0.05
 REGISTERED = ("FD", "SRL", "RAM")
+CLOCKS = {"FD": "C", "SRL": "CLK", "RAM": "CLK", "DSP": "CLK"}
+"""The clock pin of each kind of cell; C of a DSP is an input of data."""
+
+CASCADED = {"ACIN": "A", "BCIN": "B"}
+"""Inputs from the neighbouring DSP, in front of the register of another port."""
+
+MULTIPLIED = ("A", "B", "D", "ACIN", "BCIN", "INMODE")
+"""Inputs of a DSP in front of the multiplier's register M; the others go to the adder behind it."""
+
+WITHIN = -1
+"""A net that stands for the output of a register inside a DSP."""
+
 Arc = tuple[int, float, int]
 """From a net's bit, with nanoseconds (the net in front of the pin included) and levels added."""
 
@@ -39,11 +51,11 @@ def longest_path(cells: Mapping[str, Any]) -> Path:
     """The longest path between registers among the cells of one flat module (the JSON of Yosys)."""
     driver = {bit: c["type"] for c in cells.values() for p, bits in _outputs(c) for bit in bits}
     arcs: dict[int, list[Arc]] = {}
-    ends: list[tuple[int, float]] = []
+    ends: list[Arc] = []
     for cell in cells.values():
         kind = cell["type"]
         if kind.startswith(REGISTERED):
-            ends += [(bit, 0.0 if port == "D" else NET_NS) for port, bits in _inputs(cell) for bit in bits]
+            ends += [(bit, 0.0 if port == "D" else NET_NS, 0) for port, bits in _inputs(cell) for bit in bits]
         elif kind.startswith("DSP"):
             _dsp(cell, arcs, ends)
         elif kind == "CARRY4":
@@ -51,14 +63,16 @@ def longest_path(cells: Mapping[str, Any]) -> Path:
         else:
             _logic(cell, arcs)
     arrival = _arrivals(arcs)
-    slowest = max((arrival.get(bit, (CLOCK_TO_Q_NS, 0))[0] + net + SETUP_NS for bit, net in ends), default=0.0)
-    deepest = max((arrival.get(bit, (CLOCK_TO_Q_NS, 0))[1] for bit, _ in ends), default=0)
+    start = (CLOCK_TO_Q_NS, 0)
+    slowest = max((arrival.get(bit, start)[0] + ns + SETUP_NS for bit, ns, _ in ends), default=0.0)
+    deepest = max((arrival.get(bit, start)[1] + level for bit, _, level in ends), default=0)
     return Path(deepest, round(slowest, 3))
 
 
 def _ports(cell: Any, direction: str) -> Iterator[tuple[str, list[int]]]:
+    clock = next((pin for start, pin in CLOCKS.items() if cell["type"].startswith(start)), None)
     for port, bits in cell["connections"].items():
-        if cell["port_directions"][port] == direction and port not in ("C", "CLK"):
+        if cell["port_directions"][port] == direction and port != clock:
             yield port, [bit for bit in bits if isinstance(bit, int)]
 
 
@@ -104,18 +118,34 @@ def _carry(cell: Any, arcs: dict[int, list[Arc]], driver: Mapping[int, str]) -> 
         below = [(b, ns + CARRY_BIT_NS, level) for b, ns, level in [*own, *data, *below]]
 
 
-def _dsp(cell: Any, arcs: dict[int, list[Arc]], ends: list[tuple[int, float]]) -> None:
-    """A multiplier with whatever registers Yosys moved into it."""
-    registers = {name: int(str(value), 2) for name, value in cell["parameters"].items() if name.endswith("REG")}
-    inside = any(registers.get(name, 0) for name in ("AREG", "BREG", "MREG"))
-    behind = bool(registers.get("PREG", 0))
-    inputs = [bit for _, bits in _inputs(cell) for bit in bits]
-    if inside or behind:
-        ends += [(bit, NET_NS + (0.0 if inside else DSP_NS)) for bit in inputs]
+def _dsp(cell: Any, arcs: dict[int, list[Arc]], ends: list[Arc]) -> None:
+    """A multiplier with whatever registers Yosys moved into it.
+
+    Every input counts by its own register. DSP_NS lies between the inputs, or their registers, and the next register
+    or the output; where M divides it, in front of M, and nothing behind. So no figure is below the assumed delay.
+    """
+    holds = {name for name, value in cell["parameters"].items() if name.endswith("REG") and int(str(value), 2)}
+    multiplied: list[Arc] = []
+    added: list[Arc] = []
+    for port, bits in _inputs(cell):
+        to = multiplied if port in MULTIPLIED else added
+        if port.startswith(("CE", "RST")):
+            ends += [(bit, NET_NS, 0) for bit in bits]
+        elif f"{CASCADED.get(port, port)}REG" in holds:
+            ends += [(bit, NET_NS, 0) for bit in bits]
+            to += [(WITHIN, DSP_NS, 1)] if bits else []
+        else:
+            to += [(bit, NET_NS + DSP_NS, 1) for bit in bits]
+    if "MREG" in holds:
+        ends += multiplied
+        multiplied = [(WITHIN, 0.0, 0)]
+    behind = [*multiplied, *added]
+    if "PREG" in holds:
+        ends += behind
+        return
     for port, bits in _outputs(cell):
-        if port == "P" and not behind:
-            for bit in bits:
-                arcs[bit] = [] if inside else [(b, NET_NS + DSP_NS, 1) for b in inputs]
+        if port not in ("ACOUT", "BCOUT"):
+            arcs.update((bit, behind) for bit in bits)
 
 
 def _arrivals(arcs: Mapping[int, list[Arc]]) -> dict[int, tuple[float, int]]:

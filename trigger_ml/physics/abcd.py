@@ -186,7 +186,7 @@ def _estimate(
         predicted = _logarithmic(b * c / d, _spread(pulls[1] + pulls[2] - pulls[3], clusters))
     if min(a, b, c, d):
         closure = _logarithmic(a * d / (b * c), _spread(pull, clusters))
-    share = efficiency(a, len(first), effective_count(clusters[regions[0]]))
+    share = efficiency(a, len(first), effective_count(clusters[regions[0]]), int(clusters.max()) + 1)
     return Abcd(target, thresholds, (a, b, c, d), share, predicted, closure), pull
 
 

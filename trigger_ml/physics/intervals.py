@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,21 +88,39 @@ def effective_count(sources: ArrayLike, weights: ArrayLike | None = None) -> flo
     >>> effective_count([7, 8, 9]), effective_count([7, 7, 7])
     (3.0, 1.0)
     """
-    _, place, sizes = np.unique(np.asarray(sources), return_inverse=True, return_counts=True)
-    sums = sizes.astype(float) if weights is None else np.bincount(place, np.asarray(weights, float))
+    if weights is None:
+        sums = np.unique(np.asarray(sources), return_counts=True)[1].astype(float)
+    else:
+        place = np.unique(np.asarray(sources), return_inverse=True)[1]
+        sums = np.bincount(place, np.asarray(weights, float))
     squares = float((sums**2).sum())
     return float(sums.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
-def efficiency(passed: float, total: float, effective: float | None = None) -> Estimate:
-    """``passed / total`` with its interval; ``effective`` independent events among the passed ones widen it.
+@overload
+def efficiency(passed: float, total: float) -> Estimate: ...
+@overload
+def efficiency(passed: float, total: float, effective: float, sources: int) -> Estimate: ...
+def efficiency(passed: float, total: float, effective: float | None = None, sources: int | None = None) -> Estimate:
+    """``passed / total`` with its interval, which events that share a source widen.
+
+    Where none passed, nothing shows how many events of a source pass together, so the worst is assumed: all do, and
+    the interval is that of none in ``sources``. Its upper end can lie above that of one event passed.
+
+    Args:
+        passed: events that passed.
+        total: events tried.
+        effective: independent events that the passed ones are worth (:func:`effective_count`); None: all are
+            independent.
+        sources: different sources of all events tried; used where none passed.
 
     Raises:
         ToolMissing: scipy is not installed.
     """
     if total <= 0:
         return Estimate(0.0, 0.0, 1.0)
-    shrink = effective / passed if effective is not None and passed > 0 else 1.0
+    worth, of = (effective, passed) if passed > 0 else (sources, total)
+    shrink = 1.0 if worth is None else worth / of
     low, high = binomial(passed * shrink, total * shrink)
     value = passed / total
     return Estimate(value, min(float(low), value), max(float(high), value))

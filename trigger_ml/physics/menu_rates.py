@@ -29,12 +29,14 @@ class Fired:
 
     Attributes:
         events: all zero-bias events.
+        independent: different sources of all of them.
         where: their numbers, rising.
         decisions: which seeds fired, before prescales, ``(len(where), seeds)``.
         sources: source id of each.
     """
 
     events: int
+    independent: int
     where: NDArray[np.int64]
     decisions: NDArray[np.bool_]
     sources: NDArray[Any]
@@ -52,7 +54,7 @@ class Fired:
                 f"{len(decisions)} decisions, {len(sources)} source ids: give one event or more, each with an id"
             )
         where = np.flatnonzero(decisions.any(axis=1))
-        return Fired(len(decisions), where, decisions[where], sources[where])
+        return Fired(len(decisions), len(np.unique(sources)), where, decisions[where], sources[where])
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,9 @@ def added(keeps: NDArray[np.bool_], left: Floats, sources: NDArray[Any], bunches
     """
     crossings = crossings_khz(bunches)
     where = np.flatnonzero(keeps & (left > 0))
-    return _rate(left[where], Fired(len(keeps), where, np.ones((len(where), 1), bool), sources[where]), crossings)
+    ones = np.ones((len(where), 1), bool)
+    fired = Fired(len(keeps), len(np.unique(sources)), where, ones, sources[where])
+    return _rate(left[where], fired, crossings)
 
 
 def unique_threshold(scores: Scores, left: Floats, target_khz: float, bunches: int) -> int:
@@ -205,4 +209,5 @@ def _behind(weights: Floats, fired: Fired) -> tuple[int, float]:
 
 def _rate(weights: Floats, fired: Fired, crossings: float) -> Rate:
     events, effective = _behind(weights, fired)
-    return Rate(efficiency(float(weights.sum()), fired.events, effective).scaled(crossings), events, effective)
+    share = efficiency(float(weights.sum()), fired.events, effective, fired.independent)
+    return Rate(share.scaled(crossings), events, effective)

@@ -229,7 +229,8 @@ def in_pileup_bins(
         here = (pileup >= low) & (pileup < high)
         kept = here & keeps
         total = int(np.count_nonzero(here))
-        rate = efficiency(int(np.count_nonzero(kept)), total, effective_count(sources[kept]))
+        worth = effective_count(sources[kept]), len(np.unique(sources[here]))
+        rate = efficiency(int(np.count_nonzero(kept)), total, *worth)
         tpr = {name: _share(fired[(pu >= low) & (pu < high)]) for name, (pu, fired) in signals.items()}
         bins.append(PileupBin(float(low), float(high), total, rate.scaled(crossings_khz(bunches)), tpr))
     return tuple(bins)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,11 @@ class Background:
     def events(self) -> int:
         """Number of events."""
         return len(self.scores)
+
+    @cached_property
+    def independent(self) -> int:
+        """Number of different sources."""
+        return len(np.unique(self.sources))
 
     def count(self, threshold: float) -> int:
         """Events at or above a threshold."""
@@ -96,7 +102,7 @@ def at_threshold(name: str, background: Background, threshold: int | float, targ
     """The working point of a given threshold."""
     k = background.count(threshold)
     n_eff = effective_count(background.sources[:k])
-    return Point(name, target, threshold, k, n_eff, efficiency(k, background.events, n_eff))
+    return Point(name, target, threshold, k, n_eff, efficiency(k, background.events, n_eff, background.independent))
 
 
 def at_fpr(name: str, background: Background, target: float) -> Point:
@@ -115,7 +121,7 @@ def tpr(signal: Scores, background: Background, point: Point) -> Estimate:
     if point.target is None:
         return binomial
     low, high = poisson(point.effective)
-    scale = point.events / point.effective if point.effective else 1.0
+    scale = point.events / point.effective if point.effective else background.events / background.independent
     tight, loose = (background.threshold(int(c * scale)) for c in (low, high))
     down = max(binomial.value - np.count_nonzero(signal >= tight) / n, 0.0)
     up = max(np.count_nonzero(signal >= loose) / n - binomial.value, 0.0)

@@ -40,7 +40,7 @@ def rejection(background: Estimate) -> Estimate:
 
 
 def tagging(background: Scores, signal: Scores) -> Tagging:
-    """Accuracy and rejections of scores on independent events.
+    """Accuracy and rejections of scores; all events are taken as independent, also where two jets share a collision.
 
     The threshold is the largest whose signal efficiency is at least the one asked for: with ties the background is then
     counted in full, never too little. Its error is that of the background count, by Clopper and Pearson,

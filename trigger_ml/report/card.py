@@ -73,7 +73,11 @@ def figures(report: Report) -> str:
     lines += [f"| {a['engine']} | {a['events']:,} | {a['mismatches']} |" for a in report["agreement"]]
     physics = report["physics"]
     at = physics["working_point"]
-    lines += ["", f"{physics['sample']['name']}, 68 % errors, test part. {FAST_SIMULATION}", ""]
+    lines += [
+        "",
+        f"{physics['sample']['name']}, 68 % errors, test part; thresholds set on its background. {FAST_SIMULATION}",
+        "",
+    ]
     counted = physics["baselines"][0]
     head = ["AUC, quantized", "AUC, float", f"AUC, {counted['label']}"]
     head += [f"efficiency at {labels.point(at)}, quantized, %", "float, %"]

@@ -69,6 +69,11 @@ def point(name: str) -> str:
     return f"{name} threshold"
 
 
+def set_on(p: Point) -> str:
+    """The part of the sample on which a working point's threshold was set; its rate is always that of the test part."""
+    return "validation" if p.target is None else "test"
+
+
 def power_of_ten(exponent: int) -> str:
     """10 to a whole power, in superscript digits."""
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

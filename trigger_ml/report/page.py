@@ -44,6 +44,7 @@ def render(data: ReportData) -> str:
         "process": labels.process,
         "quantity": labels.quantity,
         "point": labels.point,
+        "set_on": labels.set_on,
         "taught": labels.taught,
         "few": labels.few,
         "shape": shape,
@@ -103,7 +104,7 @@ def _tiles(data: ReportData) -> list[dict[str, Any]]:
                     "label": "trigger rate",
                     "value": _errors(point.rate_khz),
                     "unit": "kHz",
-                    "source": f"{point.events} events",
+                    "source": f"{point.events} events, threshold set on them",
                 }
             )
     return found
