@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -151,3 +153,100 @@ def test_a_run_that_is_not_finished_is_not_bundled(tmp_path):
     with pytest.raises(ArtifactError, match="holds no report"):
         bundle.bundle(folder, quiet(), tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.zip"))
+
+
+@pytest.fixture
+def ran(packed, tmp_path, monkeypatch) -> Path:
+    """A copy of the run behind the bundle, of which things can be changed."""
+    monkeypatch.setattr("trigger_ml.workspace.Workspace.sample", sample(4000, 800))
+    monkeypatch.setattr(
+        "trigger_ml.families.mlp.float_score", lambda weights, x, spec: x[:, ::3].sum(axis=1).astype(float)
+    )
+    return Path(shutil.copytree(packed.parent / "one", tmp_path / "one"))
+
+
+def pack(ran: Path) -> Path:
+    bundle.bundle(ran / "m", quiet(), ran, ran / "a.zip")
+    return ran / "a.zip"
+
+
+def respecify(ran: Path, old: str, new: str) -> None:
+    spec = ran / "m" / "spec.toml"
+    assert old in spec.read_text()
+    spec.write_text(spec.read_text().replace(old, new))
+
+
+def test_what_else_lies_in_the_run_is_left_out(packed, ran):
+    """Everything below ``firmware`` was packed."""
+    artifact.atomic_write(ran / "small" / "firmware" / "vhdl" / "rtl" / "old.vhd", "-- of an earlier spec")
+    assert pack(ran).read_bytes() == packed.read_bytes()
+
+
+def test_projects_of_another_target_are_not_bundled(ran):
+    respecify(ran, "[budget]", "[target]\nclock_ns = 2.5\n[budget]")
+    with pytest.raises(ArtifactError, match="is of another spec"):
+        pack(ran)
+    pipeline.build(ran / "m", quiet(), ran)
+    respecify(ran, "[target]\nclock_ns = 2.5\n", "")
+    with pytest.raises(ArtifactError, match="is of another spec"):
+        pack(ran)  # the run folder holds the spec that was built
+    shutil.copy(ran / "m" / "spec.toml", ran / "small" / "spec.toml")
+    with pytest.raises(ArtifactError, match=r"out of date .*run `trigger-ml build` first"):
+        pack(ran)
+
+
+def test_a_backend_that_is_no_more_asked_for_is_left_out(ran):
+    respecify(ran, "onnx = 3000", "onnx = 0")
+    with pytest.raises(ArtifactError, match="is of another spec"):
+        pack(ran)
+    pipeline.report(ran / "m", quiet(), ran)
+    assert bundle.open_bundle(pack(ran)).backends() == ["cpp"]
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [("firmware/cpp/kernel.inc", "firmware/cpp was edited"), ("agreement/onnx.json", "agreement/onnx.json is missing")],
+)
+def test_an_edited_run_is_not_bundled(ran, file, says):
+    path = ran / "small" / file
+    if "firmware" in file:
+        path.write_text(path.read_text() + "// mine")
+    else:
+        path.write_text("{")
+    with pytest.raises(ArtifactError, match=says):
+        pack(ran)
+
+
+def test_a_report_that_is_older_than_a_comparison_is_not_bundled(ran):
+    report = artifact.read_json(ran / "small" / "report.json")
+    report["agreement"][0]["events"] -= 1
+    artifact.write_json(ran / "small" / "report.json", report)
+    with pytest.raises(ArtifactError, match="is older than the comparison of cpp"):
+        pack(ran)
+
+
+def test_a_run_that_another_process_writes_is_not_bundled(ran):
+    with artifact.exclusive(ran / "small"), pytest.raises(ArtifactError, match="in use"):
+        pack(ran)
+
+
+def test_verbs_that_read_leave_the_spec_of_the_run(ran):
+    before = (ran / "small" / "spec.toml").read_bytes()
+    respecify(ran, "onnx = 3000", "onnx = 0")
+    pipeline.inspect(ran / "m", quiet(), ran)
+    with pytest.raises(ArtifactError):
+        pack(ran)
+    assert (ran / "small" / "spec.toml").read_bytes() == before
+    pipeline.inspect(ran / "m", quiet(), ran / "elsewhere")
+    assert not (ran / "elsewhere").exists()
+
+
+def test_the_menu_says_what_the_threshold_was_chosen_for(packed):
+    """A share where the sample gives no rates: the menu named a rate that nobody had asked for."""
+    found = bundle.open_bundle(packed)
+    assert found.members["menu.toml"].decode() == bundle.menu(found.spec, found.graph, gives_rates=False)
+    (rate,) = tomllib.loads(bundle.menu(found.spec, found.graph, gives_rates=True))["seed"]
+    (share,) = tomllib.loads(bundle.menu(found.spec, found.graph, gives_rates=False))["seed"]
+    assert (rate["rate_khz"], rate["bunches"]) == (found.spec.physics.rate_khz, found.spec.physics.bunches)
+    assert share.pop("fpr") == max(found.spec.physics.fpr)
+    assert share == {k: v for k, v in rate.items() if k not in ("rate_khz", "bunches")}

@@ -58,7 +58,7 @@ def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bo
         OverBudget: a quantity is over the budget.
     """
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         if not frozen and not ws.spec.model.imported:
             _train(ws)
         _convert(ws, frozen)
@@ -99,7 +99,7 @@ def train(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     ws = open_run(where, out, console)
     if ws.spec.model.imported:
         raise SpecError(f"{ws.spec.name} was imported: there is nothing to train, run `trigger-ml run`")
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         _train(ws)
     return dict(ws.made("train"))
 
@@ -107,7 +107,7 @@ def train(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
 def convert(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     """Turn the trained network, or else the model's frozen one, into the integer graph with its decision."""
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         _convert(ws, frozen=not (ws.folder / "trained").is_dir())
     return {"digest": io.digest(ws.graph)}
 
@@ -115,7 +115,7 @@ def convert(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
 def build(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     """Write the HLS project, Verilog, VHDL, C++ emulator and ONNX."""
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         for backend in backends(ws.spec):
             _build(ws, backend)
     return {backend: dict(ws.made(f"build_{backend}")) for backend in backends(ws.spec)}
@@ -128,7 +128,7 @@ def validate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
         Mismatch: at the first engine that differs, with the smallest event and the first node found.
     """
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         rows = [_validate(ws, kind) for kind in _wanted(ws)]
     wrong = [row for row in rows if row["mismatches"] or not row["events"]]
     if wrong:
@@ -143,7 +143,7 @@ def estimate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
         OverBudget: a quantity exceeds its limit.
     """
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         _estimate(ws)
         from trigger_ml.collect import budget, quantities
 
@@ -158,7 +158,7 @@ def estimate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
 def report(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     """Write ``report.html`` and ``report.json``; the verdict is the exit code."""
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         data = _report(ws)
     return _judged(ws, data)
 

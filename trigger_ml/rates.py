@@ -117,7 +117,7 @@ def rates(where: Path, console: Console, out: Path, asked: Asked) -> Mapping[str
     from trigger_ml.rates_output import show
 
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         graph = ws.graph
         _check(ws, graph, asked)
         menu = None if asked.menu is None else menus.load(asked.menu)

@@ -52,7 +52,7 @@ def reuse(where: Path, console: Console, out: Path, factors: Sequence[int]) -> M
     graph = _graph(ws)
     if not any(c["multiplications"] for c in opcount.by_node(graph).values()):
         raise SpecError(f"{ws.spec.name} multiplies by no weight: there is nothing to share")
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         points = [_point(ws, graph, n) for n in sorted(set(factors))]
         found = {"graph": io.digest(graph), "points": points}
         artifact.write_json(ws.folder / FILE, found)
