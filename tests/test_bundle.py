@@ -13,7 +13,7 @@ import pytest
 from tests import test_pipeline
 from tests.frontends.events import sample
 from trigger_ml import archive, artifact, bundle, cli, pipeline, tools, verify
-from trigger_ml.errors import ArtifactError, Mismatch
+from trigger_ml.errors import ArtifactError, Mismatch, ToolMissing
 from trigger_ml.ir import io
 
 pytestmark = pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
@@ -93,7 +93,7 @@ def test_an_extra_member_is_refused(packed, tmp_path):
 @pytest.mark.parametrize(
     ("name", "old", "new", "says"),
     [
-        ("firmware/cpp/kernel.inc", b"at_most(", b"at_least(", "differ"),
+        ("firmware/cpp/kernel.inc", b"at_most(", b"at_least(", "is not what the graph gives"),
         ("firmware/cpp/model.h", b'MODEL_NAME "', b'MODEL_NAME "x', "is not what the graph gives"),
         ("menu.toml", b"graph_digest = ", b'graph_digest = "0" # ', None),
         ("vectors/graph_digest.txt", None, b"0" * 64, "show another digest"),
@@ -250,3 +250,81 @@ def test_the_menu_says_what_the_threshold_was_chosen_for(packed):
     assert (rate["rate_khz"], rate["bunches"]) == (found.spec.physics.rate_khz, found.spec.physics.bunches)
     assert share.pop("fpr") == max(found.spec.physics.fpr)
     assert share == {k: v for k, v in rate.items() if k not in ("rate_khz", "bunches")}
+
+
+def dressed(packed: Path, to: Path, change: dict[str, bytes], gone: tuple[str, ...] = ()) -> Path:
+    """The bundle with members changed, added, or left out by the start of their names; its manifest says so."""
+    members = {n: c for n, c in archive.read(packed).items() if not n.startswith(gone or ("?",))} | change
+    manifest = json.loads(members.pop(bundle.MANIFEST))
+    manifest["members"] = {name: artifact.digest_bytes(content) for name, content in members.items()}
+    archive.write(to, {**members, bundle.MANIFEST: artifact.canonical_json(manifest)})
+    return to
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda a: a.pop("output.decision"), "lacks 'output.decision'"),
+        (lambda a: a.pop("input.x"), "lacks 'input.x'"),
+        (lambda a: a.update({"output.more": a["output.score"]}), "holds 'output.more', which the graph has not"),
+        (lambda a: a.update({"input.x": a["input.x"][:, 1:]}), "gives 'input.x' as int64"),
+        (lambda a: a.update({"input.x": a["input.x"] + 0.5}), "gives 'input.x' as float64"),
+        (lambda a: a.update({"input.x": a["input.x"][1:]}), "has not as many events for each port"),
+        (lambda a: a.update({k: v[:0] for k, v in a.items()}), "holds no event"),
+    ],
+)
+def test_vectors_that_are_none_are_one_sentence(packed, tmp_path, spoil, says):
+    """A missing port was a KeyError, and no event at all was ok."""
+    arrays = artifact.parse_npz(archive.read(packed)[bundle.VECTORS], "vectors")
+    spoil(arrays)
+    path = dressed(packed, tmp_path / "a.zip", {bundle.VECTORS: artifact.npz_bytes(arrays)})
+    with pytest.raises(ArtifactError, match=f"vectors.npz {says}.*: get the bundle again"):
+        verify.verify(path, quiet(), 100)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b"\xff", b'{"graph_digest": 3}'])
+def test_ports_that_are_none_are_one_sentence(packed, tmp_path, content):
+    path = dressed(packed, tmp_path / "a.zip", {"firmware/verilog/ports.json": content})
+    with pytest.raises(Mismatch, match=r"firmware/verilog/ports\.json show another digest, or none"):
+        verify.verify(path, quiet(), 100)
+
+
+def test_a_bundle_without_an_engine_is_not_verified(packed, tmp_path):
+    path = dressed(packed, tmp_path / "a.zip", {}, gone=("firmware/",))
+    with pytest.raises(Mismatch, match="engines: there is none inside, so nothing was compared"):
+        verify.verify(path, quiet(), 100)
+
+
+def test_what_no_tool_here_can_compare_is_not_verified(packed, tmp_path, monkeypatch):
+    def missing(*of):
+        raise ToolMissing("g++ is not installed: apt-get install g++")
+
+    monkeypatch.setattr("trigger_ml.engines.Kind.open", missing)
+    with pytest.raises(ToolMissing, match=r"no engine inside could be compared here: g\+\+ is not installed"):
+        verify.verify(packed, quiet(), 100)
+
+
+def test_sources_that_are_not_the_graphs_are_not_run(packed, tmp_path):
+    """They were compiled, loaded and run all the same."""
+    mark = tmp_path / "ran"
+    content = bundle.open_bundle(packed).members["firmware/cpp/kernel.inc"]
+    harm = f'#include <cstdio>\nstatic FILE *const harm = std::fopen("{mark}", "w");\n'.encode()
+    for name in ("firmware/cpp/kernel.inc", "firmware/cpp/model.h"):
+        content = bundle.open_bundle(packed).members[name]
+        path = dressed(packed, tmp_path / "a.zip", {name: harm + content})
+        with pytest.raises(Mismatch, match=f"{Path(name).name} is not what the graph gives"):
+            verify.verify(path, quiet(), 100)
+        assert not mark.exists()
+
+
+def test_what_can_not_be_compiled_here_is_not_checked_and_the_rest_is(packed, monkeypatch):
+    """Without a compiler the library that was never made could not be loaded, and that was the end."""
+
+    def missing(*of):
+        raise ToolMissing("g++ is not installed: apt-get install g++")
+
+    monkeypatch.setattr("trigger_ml.backends.cpp.compile_library", missing)
+    checks = {check["what"]: check["ok"] for check in verify.verify(packed, quiet(), 100)["checks"]}
+    assert checks["cpp, compiled"] is None
+    assert checks["ONNX Runtime of what is inside"] is True
+    assert "C++ emulator, g++ of what is inside" not in checks

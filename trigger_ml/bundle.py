@@ -105,13 +105,37 @@ class Bundle:
         return folder
 
     def vectors(self) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
-        """Inputs and expected outputs by port."""
+        """Inputs and expected outputs by port, one event or more.
+
+        Raises:
+            ArtifactError: they are damaged, none, or not integers of the graph's ports.
+        """
         arrays = artifact.parse_npz(self.members[VECTORS], f"{self.path}: {VECTORS}")
+        why = _unfit(self.graph, arrays)
+        if why is not None:
+            raise ArtifactError(f"{self.path}: {VECTORS} {why}: get the bundle again")
         parts: tuple[dict[str, NDArray[np.int64]], ...] = ({}, {})
         for name, array in arrays.items():
             side, _, port = name.partition(".")
             parts[side == "output"][port] = array.astype(np.int64)
         return parts[0], parts[1]
+
+
+def _unfit(graph: Graph, arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    """Why these are not vectors of a graph; None if they are."""
+    known = bounds(graph)
+    shapes = {f"input.{port.name}": known[port.name].shape for port in graph.inputs}
+    shapes |= {f"output.{name}": known[name].shape for name in graph.outputs}
+    for name in sorted(shapes.keys() | arrays.keys()):
+        if name not in shapes or name not in arrays:
+            return f"holds {name!r}, which the graph has not" if name in arrays else f"lacks {name!r}"
+        array = arrays[name]
+        if array.dtype.kind not in "iu" or array.ndim == 0 or array.shape[1:] != shapes[name]:
+            return f"gives {name!r} as {array.dtype} {array.shape}, not as integers (events, *{shapes[name]})"
+    counts = {len(array) for array in arrays.values()}
+    if len(counts) > 1:
+        return "has not as many events for each port"
+    return None if min(counts) else "holds no event"
 
 
 def bundle(where: Path, console: Console, out: Path, to: Path | None = None) -> Mapping[str, Any]:
