@@ -13,13 +13,16 @@ from rich.console import Console
 
 from tests.frontends.events import sample
 from tests.importers.qonnx_files import Dice, File
-from trigger_ml import artifact, bundle, cli, importing, pipeline, plugins, spec
+from trigger_ml import artifact, bundle, cli, importing, patterns, pipeline, plugins, spec
+from trigger_ml.boards import layout
+from trigger_ml.boards import patterns as boards
 from trigger_ml.errors import ImportRefused, Mismatch, SpecError
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.importers.imported import Imported
-from trigger_ml.ir import io
+from trigger_ml.ir import io, ops
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
+from trigger_ml.ir.interpret import interpret
 from trigger_ml.ir.verify import verify
 from trigger_ml.verify import verify as verify_bundle
 
@@ -216,6 +219,25 @@ def test_specs_of_imported_models(text: str, sentence: str) -> None:
     with pytest.raises(SpecError) as found:
         spec.parse(text)
     assert sentence in str(found.value)
+
+
+def two_inputs() -> Graph:
+    b = Builder()
+    ports = [b.input((3,), Fixed(True, 6, 0), name) for name in ("x", "y")]
+    sums = [b.affine(port, np.ones((3, 1), np.int64), [0], 0) for port in ports]
+    return b.graph(b.requant(b.add(ops.Add(), *sums), Fixed(True, 9, 0), "RND", "SAT", "score"))
+
+
+@pytest.mark.parametrize("made", [graph(), two_inputs()])
+def test_the_verb_patterns_writes_what_the_bundle_holds(tmp_path: Path, made: Graph) -> None:
+    """Imported models without events, or with several inputs, have random vectors; the verb asked for a sample."""
+    where = imported(tmp_path / "m", made)
+    pipeline.convert(where, quiet(), tmp_path / "out")
+    patterns.patterns(where, quiet(), tmp_path / "out", tmp_path / "p", "emp2", None, 40)
+    files = {f.relative_to(tmp_path / "p").as_posix(): f.read_bytes() for f in (tmp_path / "p").rglob("*.*")}
+    inputs, outputs = boards.read(made, layout.load(tmp_path / "p" / "layout.toml"), files, "emp2")
+    assert {name: len(x) for name, x in inputs.items()} == {port.name: 40 for port in made.inputs}
+    assert all(np.array_equal(y, outputs[o]) for o, y in interpret(made, inputs).items())
 
 
 @pytest.mark.needs_import

@@ -46,13 +46,15 @@ def events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trigger_ml.workspace.Workspace.sample", made)
 
 
-def graph() -> Graph:
+def graph(threshold: int = 50) -> Graph:
     """The sum of all momenta, in bins of 4 hardware units: a score that its float twin below follows closely."""
     b = Builder()
     x = b.input((57,), Fixed(True, 13, 0), "x")
     w = np.zeros((57, 1), np.int64)
     w[::3] = 1
-    return with_decision(b.graph(b.requant(b.affine(x, w, [0], 0), Fixed(False, 14, -2), "RND", "SAT", "score")), 50)
+    return with_decision(
+        b.graph(b.requant(b.affine(x, w, [0], 0), Fixed(False, 14, -2), "RND", "SAT", "score")), threshold
+    )
 
 
 def model(folder: Path, budget: str = "") -> Path:
@@ -197,3 +199,70 @@ def test_checkpoints_of_another_program_are_forgotten(tmp_path: Path) -> None:
     assert (folder / "ramp.npz").exists()
     pipeline.fresh_checkpoints(folder, "two")
     assert not (folder / "ramp.npz").exists()
+
+
+@pytest.mark.usefixtures("twin")
+def test_a_report_is_of_the_graph_that_was_compared(tmp_path: Path) -> None:
+    """A changed graph got the old comparison, the old cost, and with them PASS."""
+    where, out = model(tmp_path / "m"), tmp_path / "out"
+    pipeline.run(where, quiet(), out, frozen=True)
+    before = (out / "small" / "report.json").read_bytes()
+    io.save(graph(51), where)
+    pipeline.convert(where, quiet(), out)
+    for verb, says in [
+        (pipeline.report, r"estimate is out of date \(graph changed\): run `trigger-ml estimate` first"),
+        (pipeline.validate, r"firmware/cpp is out of date \(graph changed\): run `trigger-ml build` first"),
+    ]:
+        with pytest.raises(ArtifactError, match=says):
+            verb(where, quiet(), out)
+    pipeline.build(where, quiet(), out)
+    with pytest.raises(ArtifactError, match=r"comparison of cpp is out of date .*: run `trigger-ml validate` first"):
+        pipeline.estimate(where, quiet(), out)
+    with pytest.raises(ArtifactError, match=r"comparison of cpp is out of date .*: run `trigger-ml validate` first"):
+        pipeline.report(where, quiet(), out)
+    assert (out / "small" / "report.json").read_bytes() == before
+    pipeline.validate(where, quiet(), out)
+    assert pipeline.report(where, quiet(), out)["provenance"]["graph"] == io.digest(graph(51))
+
+
+@pytest.mark.usefixtures("twin")
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[budget]", "[target]\nclock_ns = 2.5\n[budget]", "estimate is out of date .spec changed."),
+        ("cpp = 3000", "cpp = 3001", "comparison of cpp is out of date .spec changed."),
+        ("cmssw = 0", "cmssw = 100", "firmware/cmssw is out of date .not done yet.: run `trigger-ml build` first"),
+    ],
+)
+def test_a_report_is_of_the_spec_that_was_followed(tmp_path: Path, old: str, new: str, says: str) -> None:
+    where, out = model(tmp_path / "m"), tmp_path / "out"
+    pipeline.run(where, quiet(), out, frozen=True)
+    spec = where / "spec.toml"
+    spec.write_text(spec.read_text().replace(old, new))
+    with pytest.raises(ArtifactError, match=says):
+        pipeline.report(where, quiet(), out)
+
+
+@pytest.mark.usefixtures("twin")
+def test_a_report_is_of_the_engines_that_are_there(tmp_path: Path) -> None:
+    where, out = model(tmp_path / "m"), tmp_path / "out"
+    pipeline.run(where, quiet(), out, frozen=True)
+    built = out / "small" / "firmware" / "cpp" / "kernel.inc"
+    built.write_text(built.read_text() + "\n")
+    with pytest.raises(ArtifactError, match="firmware/cpp is out of date .firmware/cpp was edited."):
+        pipeline.report(where, quiet(), out)
+
+
+@pytest.mark.usefixtures("twin")
+def test_verilog_of_an_earlier_spec_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lay in ``firmware/verilog`` was synthesised."""
+    from trigger_ml import collect
+    from trigger_ml.workspace import open_run
+
+    where, out = model(tmp_path / "m"), tmp_path / "out"
+    artifact.atomic_write(out / "small" / "firmware" / "verilog" / "rtl" / "other.v", "module other; endmodule\n")
+    pipeline.convert(where, quiet(), out)
+    monkeypatch.setattr("trigger_ml.plugins.find", lambda kind, name: pytest.fail(f"{name} ran"))
+    ws = open_run(where, out, quiet())
+    collect.cost(ws, ws.graph)
+    assert "lut" not in (ws.folder / "cost.json").read_text()

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import __version__, archive, artifact
+from trigger_ml import __version__, archive, artifact, depends, spec
 from trigger_ml import validate as gate
 from trigger_ml.boards import layout, patterns
+from trigger_ml.collect import compared
+from trigger_ml.engines import backends
 from trigger_ml.errors import ArtifactError, TriggerError
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
@@ -103,13 +105,37 @@ class Bundle:
         return folder
 
     def vectors(self) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
-        """Inputs and expected outputs by port."""
+        """Inputs and expected outputs by port, one event or more.
+
+        Raises:
+            ArtifactError: they are damaged, none, or not integers of the graph's ports.
+        """
         arrays = artifact.parse_npz(self.members[VECTORS], f"{self.path}: {VECTORS}")
+        why = _unfit(self.graph, arrays)
+        if why is not None:
+            raise ArtifactError(f"{self.path}: {VECTORS} {why}: get the bundle again")
         parts: tuple[dict[str, NDArray[np.int64]], ...] = ({}, {})
         for name, array in arrays.items():
             side, _, port = name.partition(".")
             parts[side == "output"][port] = array.astype(np.int64)
         return parts[0], parts[1]
+
+
+def _unfit(graph: Graph, arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    """Why these are not vectors of a graph; None if they are."""
+    known = bounds(graph)
+    shapes = {f"input.{port.name}": known[port.name].shape for port in graph.inputs}
+    shapes |= {f"output.{name}": known[name].shape for name in graph.outputs}
+    for name in sorted(shapes.keys() | arrays.keys()):
+        if name not in shapes or name not in arrays:
+            return f"holds {name!r}, which the graph has not" if name in arrays else f"lacks {name!r}"
+        array = arrays[name]
+        if array.dtype.kind not in "iu" or array.ndim == 0 or array.shape[1:] != shapes[name]:
+            return f"gives {name!r} as {array.dtype} {array.shape}, not as integers (events, *{shapes[name]})"
+    counts = {len(array) for array in arrays.values()}
+    if len(counts) > 1:
+        return "has not as many events for each port"
+    return None if min(counts) else "holds no event"
 
 
 def bundle(where: Path, console: Console, out: Path, to: Path | None = None) -> Mapping[str, Any]:
@@ -122,13 +148,16 @@ def bundle(where: Path, console: Console, out: Path, to: Path | None = None) -> 
         to: the file; by default ``<name>.zip`` in the run folder.
 
     Raises:
-        ArtifactError: the run is not finished, or did not pass.
+        ArtifactError: the run is not finished, did not pass, or is not what its report says.
     """
     ws = open_run(where, out, console)
-    report = _passed(ws)
     path = to or ws.folder / f"{ws.spec.name}.zip"
-    members = dict(_members(ws, report))
-    digest = io.digest(ws.graph)
+    if not ws.folder.is_dir():
+        raise _no_report(ws)
+    with artifact.exclusive(ws.folder):
+        _passed(ws)
+        members = dict(_members(ws))
+        digest = io.digest(ws.graph)
     manifest = {
         "kind": KIND,
         "version": VERSION,
@@ -189,8 +218,6 @@ def _shaped(manifest: Mapping[str, Any]) -> bool:
 def _inside(path: Path, members: Mapping[str, bytes]) -> tuple[Graph, Spec]:
     import tempfile
 
-    from trigger_ml import spec
-
     for name in (f"graph/{io.FILE}", "graph/qgraph.npz", VECTORS, MENU, SPEC):
         if name not in members:
             raise ArtifactError(f"{path} holds no {name}: it is no bundle")
@@ -203,60 +230,80 @@ def _inside(path: Path, members: Mapping[str, bytes]) -> tuple[Graph, Spec]:
             raise ArtifactError(f"{path}: {str(error).replace(folder + '/', '')}") from None
 
 
-def _passed(ws: Workspace) -> Mapping[str, Any]:
-    """The report of a run that is finished and of the graph that is there now."""
+def _no_report(ws: Workspace) -> ArtifactError:
+    return ArtifactError(f"{ws.folder} holds no report: run `trigger-ml run` first")
+
+
+def _passed(ws: Workspace) -> None:
+    """Raise ``ArtifactError`` unless the run passed, and its report is of what is there now."""
     if not (ws.folder / "report.json").exists():
-        raise ArtifactError(f"{ws.folder} holds no report: run `trigger-ml run` first")
+        raise _no_report(ws)
     report: Mapping[str, Any] = artifact.read_json(ws.folder / "report.json")
     if report["verdict"] != "PASS":
         raise ArtifactError(
             f"{ws.folder} did not pass ({'; '.join(report['reasons'])}): only a run that did is bundled"
         )
-    digest = io.digest(ws.graph)
-    if digest not in artifact.canonical_json(report).decode():
-        raise ArtifactError(f"the report in {ws.folder} is of another graph than {digest[:12]}: run it again")
-    return report
+    graph, said = ws.graph, report["provenance"]
+    if said["graph"] != io.digest(graph):
+        raise ArtifactError(f"the report in {ws.folder} is of another graph than {io.digest(graph)[:12]}: run it again")
+    if not said["spec"] == ws.spec.digest() == spec.load(ws.folder / SPEC).digest():
+        raise ArtifactError(f"the report in {ws.folder} is of another spec than the one that is there: run it again")
+    depends.require_estimate(ws, graph)
+    rows = [[row["engine"], row["events"], row["mismatches"]] for row in report["agreement"]]
+    for kind, row in compared(ws, graph):
+        if [kind.name, row["events"], row["mismatches"]] not in rows:
+            raise ArtifactError(f"the report in {ws.folder} is older than the comparison of {kind.name}: run it again")
 
 
-def _members(ws: Workspace, report: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+def _members(ws: Workspace) -> Iterator[tuple[str, bytes]]:
+    graph = ws.graph
     for name in (SPEC, "report.json", "report.html"):
         yield name, (ws.folder / name).read_bytes()
     if (ws.model / "card.md").exists():
         yield "card.md", (ws.model / "card.md").read_bytes()
     for path in sorted(ws.folder.glob("graph/qgraph.*")):
         yield f"graph/{path.name}", path.read_bytes()
-    for path in sorted((ws.folder / "firmware").rglob("*")):
-        inside = path.relative_to(ws.folder / "firmware")
-        if path.is_file() and path.suffix not in COMPILED and not any(p.startswith(".") for p in inside.parts):
-            yield f"firmware/{inside.as_posix()}", path.read_bytes()
-    graph = ws.graph
+    for backend in backends(ws.spec):
+        depends.require_build(ws, graph, backend)
+        for path in sorted((ws.folder / "firmware" / backend).rglob("*")):
+            inside = path.relative_to(ws.folder / "firmware")
+            if path.is_file() and path.suffix not in COMPILED and not any(p.startswith(".") for p in inside.parts):
+                yield f"firmware/{inside.as_posix()}", path.read_bytes()
     feed = gate.vectors(graph, ws.vectors(graph), EVENTS, ws.spec.seed)
     arrays = {f"input.{k}": v for k, v in feed.items()} | {f"output.{k}": v for k, v in interpret(graph, feed).items()}
     yield VECTORS, artifact.npz_bytes(arrays)
     yield "vectors/graph_digest.txt", f"{io.digest(graph)}\n".encode()
-    yield MENU, menu(ws.spec, graph).encode()
+    yield MENU, menu(ws.spec, graph, ws.events is not None and ws.events.gives_rates).encode()
     plan = layout.default(graph)
     few = {k: v[: plan.events_per_file] for k, v in feed.items()}
     for name, content in patterns.files(graph, plan, few, interpret(graph, few), PATTERNS, ws.spec.name).items():
         yield f"patterns/{name}", content
 
 
-def menu(spec: Spec, graph: Graph) -> str:
-    """The line of a trigger menu: accept an event if ``score >= threshold``, both in the score's integers."""
+def menu(asked: Spec, graph: Graph, gives_rates: bool) -> str:
+    """The line of a trigger menu: accept an event if ``score >= threshold``, both in the score's integers.
+
+    Args:
+        asked: the spec of the run.
+        graph: with its threshold.
+        gives_rates: whether the sample's background is all that collides; if not, the threshold is for a share.
+    """
     if "threshold" not in graph.meta:
         return (
-            f"# {spec.name} has no threshold and so gives no seed.\n"
-            f'[[model]]\nname = "{spec.name}"\ngraph_digest = "{io.digest(graph)}"\n'
+            f"# {asked.name} has no threshold and so gives no seed.\n"
+            f'[[model]]\nname = "{asked.name}"\ngraph_digest = "{io.digest(graph)}"\n'
         )
-    score = graph.outputs[0]
+    score, physics = graph.outputs[0], asked.physics
     t = bounds(graph)[score]
+    aim = f"rate_khz = {physics.rate_khz:g}" if gives_rates else f"fpr = {max(physics.fpr):g}"
+    bunches = f"bunches = {physics.bunches}\n" if gives_rates else ""
     return (
-        f'# The seed of {spec.name}: the firmware compares as well and gives the bit "decision".\n'
-        f'[[seed]]\nname = "{spec.name}"\ngraph_digest = "{io.digest(graph)}"\nscore = "{score}"\n'
+        f'# The seed of {asked.name}: the firmware compares as well and gives the bit "decision".\n'
+        f'[[seed]]\nname = "{asked.name}"\ngraph_digest = "{io.digest(graph)}"\nscore = "{score}"\n'
         f"threshold = {int(graph.meta['threshold'])} # integer; accept if score >= threshold\n"
         f"score_frac = {t.frac} # value = integer * 2**-score_frac\nscore_max = {int(t.hi.max())}\n"
-        f"rate_khz = {spec.physics.rate_khz:g} # asked for, on the sample's validation part\n"
-        f'sample = "{spec.sample.name}/{spec.sample.variant}"\nbunches = {spec.physics.bunches}\n'
+        f"{aim} # asked for, on the sample's validation part\n"
+        f'sample = "{asked.sample.name}/{asked.sample.variant}"\n{bunches}'
     )
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import artifact, plugins
+from trigger_ml import artifact, depends, plugins
 from trigger_ml.engines import Kind, kinds
-from trigger_ml.errors import ArtifactError, ToolMissing
+from trigger_ml.errors import ToolMissing
 from trigger_ml.estimators import opcount, sharing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.estimators.sharing import ReuseScan
@@ -41,19 +41,24 @@ UNITS = {"latency_ns": "ns"}
 def cost(ws: Workspace, graph: Graph) -> None:
     """Count the graph's operations, synthesise the Verilog with Yosys if it can be, and write ``cost.json``."""
     found, skipped = list(opcount.estimate(graph)), []
-    verilog = ws.folder / "firmware" / "verilog"
-    if verilog.is_dir():
+    if depends.synthesised(ws):
         try:
-            found += plugins.find("estimators", "yosys").estimate(verilog)
+            found += plugins.find("estimators", "yosys").estimate(ws.folder / "firmware" / depends.SYNTHESISED)
         except ToolMissing as missing:
             skipped.append(as_json(Skipped("yosys", str(missing))))
     artifact.write_json(ws.folder / COST, {"quantities": as_json(found), "skipped": skipped})
 
 
 def quantities(ws: Workspace) -> tuple[Quantity, ...]:
-    """Everything known of cost and latency, each with its source."""
+    """Everything known of cost and latency, each with its source.
+
+    Raises:
+        ArtifactError: the estimate or a comparison is not of what is there now.
+    """
+    graph = ws.graph
+    depends.require_estimate(ws, graph)
     found = [Quantity(**q) for q in artifact.read_json(ws.folder / COST)["quantities"]]
-    for kind, row in _rows(ws):
+    for kind, row in compared(ws, graph):
         cycles = row.get("latency_cycles")
         if cycles is None or kind.name != "verilator":
             continue
@@ -79,10 +84,10 @@ def collect(ws: Workspace) -> ReportData:
     """The report's values.
 
     Raises:
-        ArtifactError: a step before it is not done.
+        ArtifactError: a step before it is not done, or was done for another graph, spec or program.
     """
     graph, found = ws.graph, quantities(ws)
-    rows = _rows(ws)
+    rows = compared(ws, graph)
     physics, no_physics = _physics(ws, graph)
     skipped = [Skipped(**s) for s in artifact.read_json(ws.folder / COST)["skipped"]]
     left_out = ((k.name, k.left_out(ws.spec.engines)) for k in kinds(ws.spec))
@@ -106,14 +111,17 @@ def collect(ws: Workspace) -> ReportData:
     )
 
 
-def _rows(ws: Workspace) -> list[tuple[Kind, dict[str, Any]]]:
+def compared(ws: Workspace, graph: Graph) -> list[tuple[Kind, dict[str, Any]]]:
+    """The engines that are not left out, and what comparing each gave.
+
+    Raises:
+        ArtifactError: one was not compared as it is built now, with this graph.
+    """
     rows = []
     for kind in kinds(ws.spec):
-        path = ws.folder / "agreement" / f"{kind.name}.json"
         if kind.left_out(ws.spec.engines) is None:
-            if not path.exists():
-                raise ArtifactError(f"{kind.name} was not compared yet: run `trigger-ml validate` first")
-            rows.append((kind, artifact.read_json(path)))
+            depends.require_validate(ws, graph, kind)
+            rows.append((kind, artifact.read_json(ws.folder / "agreement" / f"{kind.name}.json")))
     return rows
 
 

@@ -82,3 +82,8 @@ KINDS = (
 def kinds(spec: Spec) -> tuple[Kind, ...]:
     """The engines that there are for a model."""
     return tuple(kind for kind in KINDS if kind.family in (None, spec.model.family))
+
+
+def backends(spec: Spec) -> list[str]:
+    """The backends that a spec wants built, each once."""
+    return list(dict.fromkeys(kind.backend for kind in kinds(spec) if kind.count(spec.engines)))

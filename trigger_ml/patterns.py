@@ -31,7 +31,7 @@ def patterns(
         to: the folder; it must be new, empty, or hold patterns already.
         name: of the format.
         given: a layout file; None: :func:`trigger_ml.boards.layout.default`.
-        events: the first of the run's vectors: corners, the sample's test events, random ones.
+        events: the first of the run's vectors: corners, the sample's test events if it reads such, random ones.
 
     Raises:
         SpecError: an unknown format, no events, or a layout that is malformed or does not fit.
@@ -45,7 +45,7 @@ def patterns(
     ws = open_run(where, out, console)
     graph = ws.graph
     plan = layout.load(given) if given else layout.default(graph)
-    feed = gate.vectors(graph, ws.sample.background.test, events, ws.spec.seed)
+    feed = gate.vectors(graph, ws.vectors(graph), events, ws.spec.seed)
     made = boards.files(graph, plan, feed, interpret(graph, feed), [name], ws.spec.name)
     with artifact.atomic_folder(to) as part:
         for file, content in made.items():

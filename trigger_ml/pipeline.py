@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_ml import artifact, plugins
+from trigger_ml import artifact, depends, plugins
 from trigger_ml import frozen as frozen_model
 from trigger_ml import validate as gate
-from trigger_ml.engines import Kind, kinds
+from trigger_ml.depends import MEANING
+from trigger_ml.engines import Kind, backends, kinds
 from trigger_ml.errors import Mismatch, OverBudget, SpecError
 from trigger_ml.frontends import taught
 from trigger_ml.ir import io
@@ -38,9 +39,6 @@ VECTORS = 1000
 FLIPPED = 0.2
 """Where float32 does not hold the sums, at most this part of the framework's outputs may differ from the graph's."""
 
-MEANING = ("ir", "fixed.py")
-"""Sources that every step depends on."""
-
 IMPORTED = (io.FILE, "qgraph.npz", "imported.json")
 """What ``trigger-ml import`` leaves in a model's folder."""
 
@@ -60,13 +58,13 @@ def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bo
         OverBudget: a quantity is over the budget.
     """
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         if not frozen and not ws.spec.model.imported:
             _train(ws)
         _convert(ws, frozen)
         if keep and not ws.spec.model.imported:
             frozen_model.freeze(ws)
-        for backend in _backends(ws):
+        for backend in backends(ws.spec):
             _build(ws, backend)
         for kind in _wanted(ws):
             _validate(ws, kind)
@@ -101,7 +99,7 @@ def train(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     ws = open_run(where, out, console)
     if ws.spec.model.imported:
         raise SpecError(f"{ws.spec.name} was imported: there is nothing to train, run `trigger-ml run`")
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         _train(ws)
     return dict(ws.made("train"))
 
@@ -109,7 +107,7 @@ def train(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
 def convert(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     """Turn the trained network, or else the model's frozen one, into the integer graph with its decision."""
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         _convert(ws, frozen=not (ws.folder / "trained").is_dir())
     return {"digest": io.digest(ws.graph)}
 
@@ -117,10 +115,10 @@ def convert(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
 def build(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     """Write the HLS project, Verilog, VHDL, C++ emulator and ONNX."""
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
-        for backend in _backends(ws):
+    with ws.writing():
+        for backend in backends(ws.spec):
             _build(ws, backend)
-    return {backend: dict(ws.made(f"build_{backend}")) for backend in _backends(ws)}
+    return {backend: dict(ws.made(f"build_{backend}")) for backend in backends(ws.spec)}
 
 
 def validate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
@@ -130,7 +128,7 @@ def validate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
         Mismatch: at the first engine that differs, with the smallest event and the first node found.
     """
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         rows = [_validate(ws, kind) for kind in _wanted(ws)]
     wrong = [row for row in rows if row["mismatches"] or not row["events"]]
     if wrong:
@@ -145,21 +143,22 @@ def estimate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
         OverBudget: a quantity exceeds its limit.
     """
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         _estimate(ws)
         from trigger_ml.collect import budget, quantities
 
-        lines = budget(ws, quantities(ws))
+        found = quantities(ws)
+    lines = budget(ws, found)
     over = [line for line in lines if not line.ok]
     if over:
         raise OverBudget("; ".join(f"{line.name} is over its limit of {line.limit:g}" for line in over))
-    return {"quantities": as_json(quantities(ws))}
+    return {"quantities": as_json(found)}
 
 
 def report(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     """Write ``report.html`` and ``report.json``; the verdict is the exit code."""
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         data = _report(ws)
     return _judged(ws, data)
 
@@ -313,13 +312,7 @@ def _wanted(ws: Workspace) -> list[Kind]:
     return wanted
 
 
-def _backends(ws: Workspace) -> list[str]:
-    return list(dict.fromkeys(kind.backend for kind in kinds(ws.spec) if kind.count(ws.spec.engines)))
-
-
 def _build(ws: Workspace, name: str) -> None:
-    from trigger_ml.backends import handwritten
-
     graph, folder = ws.graph, ws.folder / "firmware" / name
     backend = plugins.find("backends", name)
 
@@ -329,27 +322,14 @@ def _build(ws: Workspace, name: str) -> None:
             feed = gate.vectors(graph, ws.vectors(graph), VECTORS, ws.spec.seed)
             backend.write_vectors(folder, graph, feed, interpret(graph, feed))
 
-    inputs = {
-        "graph": io.digest(graph),
-        "spec": ws.spec.digest("target"),
-        "sample": ws.events_digest,
-        "program": code("backends", *MEANING),
-        "firmware": handwritten.digest(),
-    }
-    ws.step(f"build_{name}", inputs, [f"firmware/{name}"], work)
+    ws.step(f"build_{name}", depends.of_build(ws, graph), [f"firmware/{name}"], work)
 
 
 def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
     """Compare one engine; returns its row of the agreement table."""
     graph, count = ws.graph, kind.count(ws.spec.engines)
     folder = ws.folder / "firmware" / kind.backend
-    inputs = {
-        "graph": io.digest(graph),
-        "spec": ws.spec.digest("seed", f"engines.{kind.events}"),
-        "sample": ws.events_digest,
-        "program": code("backends", "validate.py", "engines.py", *MEANING),
-        **ws.made(f"build_{kind.backend}"),
-    }
+    inputs = depends.of_validate(ws, graph, kind)
     file = f"agreement/{kind.name}.json"
 
     def work() -> None:
@@ -381,10 +361,7 @@ def _estimate(ws: Workspace) -> None:
     from trigger_ml.collect import cost
 
     graph = ws.graph
-    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target"), "program": code("estimators", *MEANING)}
-    if (ws.folder / "stamps" / "build_verilog.json").exists():
-        inputs |= ws.made("build_verilog")
-    ws.step("estimate", inputs, ["cost.json"], lambda: cost(ws, graph))
+    ws.step("estimate", depends.of_estimate(ws, graph), ["cost.json"], lambda: cost(ws, graph))
 
 
 def _report(ws: Workspace) -> ReportData:

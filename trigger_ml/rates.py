@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact, plugins
+from trigger_ml.backends import handwritten
 from trigger_ml.emulate import zero_bias
 from trigger_ml.emulate.events import Source, Wanted
 from trigger_ml.emulate.exact import Engine, exact
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 FILE = "rates.json"
 RATES = (1.0, 10.0, 100.0)
 """Target rates in kHz."""
+
+PROGRAM = ("physics", "emulate", "families", "frontends", "samples", "backends", "rates.py", "ir", "fixed.py")
+"""Sources that decide what is counted: how events are read, and what evaluates them."""
 
 DOUBLE = "double"
 """The family whose score is the lesser of two."""
@@ -117,7 +121,7 @@ def rates(where: Path, console: Console, out: Path, asked: Asked) -> Mapping[str
     from trigger_ml.rates_output import show
 
     ws = open_run(where, out, console)
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         graph = ws.graph
         _check(ws, graph, asked)
         menu = None if asked.menu is None else menus.load(asked.menu)
@@ -132,7 +136,8 @@ def rates(where: Path, console: Console, out: Path, asked: Asked) -> Mapping[str
             "rates": artifact.digest_json(list(asked.rates_khz)),
             "spec": ws.spec.digest("seed", "sample", "model", "physics"),
             "sample": ws.events_digest,
-            "program": code("physics", "emulate", "families", "frontends", "rates.py", "ir", "fixed.py"),
+            "program": code(*PROGRAM),
+            "firmware": handwritten.digest(),
         }
         ws.step("rates", inputs, [FILE], lambda: _work(ws, graph, menu, files, digests, asked), spinner=False)
         made = artifact.read_json(ws.folder / FILE)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trigger_ml import artifact, plugins
 from trigger_ml import validate as gate
+from trigger_ml.backends import handwritten
 from trigger_ml.errors import ArtifactError, Mismatch, SpecError
 from trigger_ml.estimators import csynth, opcount, sharing
 from trigger_ml.ir import io
@@ -52,7 +53,7 @@ def reuse(where: Path, console: Console, out: Path, factors: Sequence[int]) -> M
     graph = _graph(ws)
     if not any(c["multiplications"] for c in opcount.by_node(graph).values()):
         raise SpecError(f"{ws.spec.name} multiplies by no weight: there is nothing to share")
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         points = [_point(ws, graph, n) for n in sorted(set(factors))]
         found = {"graph": io.digest(graph), "points": points}
         artifact.write_json(ws.folder / FILE, found)
@@ -84,6 +85,7 @@ def _point(ws: Workspace, graph: Graph, factor: int) -> dict[str, Any]:
         "spec": spec.digest("seed", "target", "engines.hls4ml"),
         "sample": ws.events_digest,
         "program": code("backends", "validate.py", "ir", "fixed.py"),
+        "firmware": handwritten.digest(),
     }
 
     def work() -> None:

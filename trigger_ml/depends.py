@@ -1,0 +1,86 @@
+"""What building, comparing and estimating depend on, and whether what lies in a run folder is of what is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trigger_ml import stamps
+from trigger_ml.backends import handwritten
+from trigger_ml.engines import Kind, backends
+from trigger_ml.errors import ArtifactError
+from trigger_ml.ir import io
+from trigger_ml.ir.graph import Graph
+from trigger_ml.workspace import Workspace, code
+
+MEANING = ("ir", "fixed.py")
+"""Sources that every step depends on."""
+
+SYNTHESISED = "verilog"
+"""The backend whose output is synthesised for the estimate."""
+
+
+def of_build(ws: Workspace, graph: Graph) -> dict[str, str]:
+    """Inputs of every ``build_<backend>``."""
+    return {
+        "graph": io.digest(graph),
+        "spec": ws.spec.digest("target"),
+        "sample": ws.events_digest,
+        "program": code("backends", *MEANING),
+        "firmware": handwritten.digest(),
+    }
+
+
+def of_validate(ws: Workspace, graph: Graph, kind: Kind) -> dict[str, str]:
+    """Inputs of ``validate_<engine>``.
+
+    Raises:
+        ArtifactError: its backend is not built of this graph.
+    """
+    require_build(ws, graph, kind.backend)
+    return {
+        "graph": io.digest(graph),
+        "spec": ws.spec.digest("seed", f"engines.{kind.events}"),
+        "sample": ws.events_digest,
+        "program": code("backends", "validate.py", "engines.py", *MEANING),
+        **ws.made(f"build_{kind.backend}"),
+    }
+
+
+def of_estimate(ws: Workspace, graph: Graph) -> dict[str, str]:
+    """Inputs of ``estimate``.
+
+    Raises:
+        ArtifactError: the Verilog is not built of this graph.
+    """
+    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target"), "program": code("estimators", *MEANING)}
+    if synthesised(ws):
+        require_build(ws, graph, SYNTHESISED)
+        inputs |= ws.made(f"build_{SYNTHESISED}")
+    return inputs
+
+
+def synthesised(ws: Workspace) -> bool:
+    """Whether the spec has a Verilog engine; one of an earlier spec may lie there and says nothing."""
+    return SYNTHESISED in backends(ws.spec)
+
+
+def require_build(ws: Workspace, graph: Graph, backend: str) -> None:
+    """Raise ``ArtifactError`` unless ``firmware/<backend>`` is whole, and of this graph, spec and program."""
+    _require(ws, f"build_{backend}", of_build(ws, graph), f"firmware/{backend}", "build")
+
+
+def require_validate(ws: Workspace, graph: Graph, kind: Kind) -> None:
+    """Raise ``ArtifactError`` unless the engine was compared as it is built now, with this graph."""
+    inputs = of_validate(ws, graph, kind)
+    _require(ws, f"validate_{kind.name}", inputs, f"the comparison of {kind.name}", "validate")
+
+
+def require_estimate(ws: Workspace, graph: Graph) -> None:
+    """Raise ``ArtifactError`` unless the estimate is of this graph and of the Verilog that is there."""
+    _require(ws, "estimate", of_estimate(ws, graph), "the estimate", "estimate")
+
+
+def _require(ws: Workspace, step: str, inputs: Mapping[str, str], what: str, verb: str) -> None:
+    why = stamps.why_stale(ws.folder, step, inputs)
+    if why is not None:
+        raise ArtifactError(f"{ws.folder}: {what} is out of date ({why}): run `trigger-ml {verb}` first")
