@@ -28,7 +28,7 @@ TAKEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
 }
 """What stands below a row's numbers: name -> text from a line of :func:`table`."""
 
-HEADLINES = ("auc", "triangular", "wasserstein")
+HEADLINES = ("auc", "auc low level", "triangular", "wasserstein")
 """Numbers of which the first that a row has sums it up."""
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from trigger_ml.report.plots import COLOURS, GREY, Figure, finish, style
 
-LOSSES = ("auc",)
-"""Headlines that are better when larger."""
+AREAS = ("auc", "auc low level")
+"""Headlines that are areas under the ROC curve: of a tagger, better when larger, or of one that knows what was made."""
 
 MARKERS = "osD^vP*X<>hdps"
 
@@ -41,8 +41,8 @@ def overview(headlines: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]
         ToolMissing: matplotlib or mplhep is not installed.
     """
     kinds = {row: next(iter(points.values()))[0] for row, points in headlines.items() if points}
-    far = {row: headlines[row] for row, kind in kinds.items() if kind not in LOSSES}
-    near = {row: headlines[row] for row, kind in kinds.items() if kind in LOSSES}
+    far = {row: headlines[row] for row, kind in kinds.items() if kind not in AREAS}
+    near = {row: headlines[row] for row, kind in kinds.items() if kind in AREAS}
     found = []
     with style():
         if far:
@@ -53,8 +53,9 @@ def overview(headlines: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]
             found.append(_by_precision(far, "distance over float's", True, "Distance to the truth", caption))
         if near:
             caption = (
-                "Area under the ROC curve minus that of the float network. Errors of both in quadrature: both are of "
-                "the same events, so differences are known better than drawn."
+                "Area under the ROC curve minus that of the float network: below 0 a tagger has lost, above 0 showers "
+                "are told from simulated ones more easily. Errors of both in quadrature: both are of the same "
+                "events, so differences are known better than drawn."
             )
             found.append(_by_precision(near, "AUC minus float's", False, "Area under the ROC curve", caption))
     return tuple(found)
