@@ -9,8 +9,9 @@ import pytest
 
 from trigger_ml import bench
 from trigger_ml.errors import Mismatch, Unsupported
-from trigger_ml.fixed import Fixed, Formats, Rounding
+from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
 from trigger_ml.fuzz import random_events, random_graph
+from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
@@ -19,6 +20,7 @@ from trigger_ml.spec import Target
 
 onnx_engine = pytest.importorskip("trigger_ml.backends.onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+reach = onnx_engine.reach
 
 
 def differing(graph: Graph, folder: Path, count: int, seed: int) -> int:
@@ -72,6 +74,25 @@ def test_rounding_next_to_the_end_of_float32(bits: int, mode: Rounding, tmp_path
     feed = {"input": np.stack([ends, ends[::-1], np.roll(ends, 5)], axis=1)}
     golden, got = interpret(g, feed), onnx_engine.simulate(tmp_path / "onnx", g, feed)
     assert all(np.array_equal(got[o], golden[o]) for o in g.outputs)
+
+
+@pytest.mark.parametrize("bits", [24, 53])
+@pytest.mark.parametrize("overflow", list(Overflow))
+@pytest.mark.parametrize("mode", list(Rounding))
+def test_rounding_beside_whole_numbers_that_have_no_half(
+    mode: Rounding, overflow: Overflow, bits: int, tmp_path: Path
+) -> None:
+    """Beyond 2**23 (float32) or 2**52 (float64) x + 0.5 is no float: elements there that need no rounding keep theirs."""
+    b = Builder()
+    x, more = b.input((2,), Fixed(True, bits, 1)), b.input((2,), Fixed(False, bits - 2, 1))
+    width = bits - 4 if overflow is Overflow.WRAP else bits + 1
+    formats = Formats.of(1, [width - 1, width], [0, 1])
+    y = b.requant(b.add(ops.Add(), x, more), formats, mode, overflow, name="plain")
+    z = b.requant(b.affine(x, np.eye(2), [1 << (bits - 2)] * 2, 0), formats, mode, overflow, name="folded")
+    g = b.graph(y, z)
+    assert [reach(g, g.by_name[name]).bit_length() for name in ("plain", "folded")] == [bits, bits]
+    onnx_engine.build(g, tmp_path / "onnx", Target())
+    assert differing(g, tmp_path / "onnx", 500, 5) == 0
 
 
 def test_every_node_can_be_asked_for(tmp_path: Path) -> None:
