@@ -106,6 +106,21 @@ def test_every_node_can_be_asked_for(tmp_path: Path) -> None:
         assert all(np.array_equal(got[name], want[name]) for name in got)
 
 
+@pytest.mark.parametrize("names", [("c0", "t0"), ("c1", "t1"), ("c2", "t2"), ("t3", "c3")])
+def test_ports_may_be_named_as_anything_inside(names: tuple[str, str], tmp_path: Path) -> None:
+    """A constant of a port's name would be that port's default, silently."""
+    b = Builder()
+    x, y = (b.input((2,), Fixed(True, 8, 2), name) for name in names)
+    z = b.requant(b.affine(b.add(ops.Add(), x, y), [[1, 2], [3, -4]], [5, 6], 0), Fixed(True, 6, 0), "RND", "SAT")
+    g = b.graph(z)
+    onnx_engine.build(g, tmp_path / "onnx", Target())
+    assert differing(g, tmp_path / "onnx", 200, 1) == 0
+    for file in (onnx_engine.INT_MODEL, onnx_engine.FLOAT_MODEL):
+        session = onnx_engine.open_session(tmp_path / "onnx" / file)
+        assert [i.name for i in session.get_inputs()] == list(names)
+        assert not session.get_overridable_initializers()
+
+
 def test_no_constant_is_left_unused() -> None:
     """ONNX Runtime warned of one at every start."""
     from trigger_ml.backends.onnx_graph.model import model as written
