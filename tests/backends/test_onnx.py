@@ -82,7 +82,7 @@ def test_rounding_next_to_the_end_of_float32(bits: int, mode: Rounding, tmp_path
 def test_rounding_beside_whole_numbers_that_have_no_half(
     mode: Rounding, overflow: Overflow, bits: int, tmp_path: Path
 ) -> None:
-    """Beyond 2**23 (float32) or 2**52 (float64) x + 0.5 is no float: elements there that need no rounding keep theirs."""
+    """Beyond 2**23 (float32) or 2**52 (float64) x + 0.5 is no float: elements there that are whole stay so."""
     b = Builder()
     x, more = b.input((2,), Fixed(True, bits, 1)), b.input((2,), Fixed(False, bits - 2, 1))
     width = bits - 4 if overflow is Overflow.WRAP else bits + 1

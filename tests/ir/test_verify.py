@@ -188,6 +188,33 @@ def test_an_ill_formed_graph_is_refused_with_its_reason(make: Callable[[Builder]
         b.graph(make(b))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.5, 1.7],
+        [np.nan],
+        [np.inf],
+        [2.0**63],
+        np.array([2**63 + 1], np.uint64),
+        [2**64],
+        ["1"],
+        [None],
+        [[1], [1, 2]],
+        1j,
+    ],
+)
+def test_constants_that_are_no_integers_are_refused_and_not_cut(values: object) -> None:
+    with pytest.raises(GraphError, match="give integers"):
+        ops.integers(values)  # type: ignore[arg-type]
+
+
+def test_floats_that_are_integers_are_constants() -> None:
+    given = np.array([2.0**53 + 2, -(2.0**62), 0.0])
+    made = ops.integers(given)
+    given[:] = 7
+    assert made.tolist() == [2**53 + 2, -(2**62), 0]
+
+
 def test_outputs_and_ports_are_needed_and_unique() -> None:
     b = Builder()
     y = b.add(ops.Relu(), port(b))
