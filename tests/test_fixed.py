@@ -90,6 +90,25 @@ def test_the_narrowest_format_holds_its_ends_and_no_narrower_does(lo: int, size:
         assert not g.lo <= lo <= lo + size <= g.hi
 
 
+@pytest.mark.parametrize(
+    "formats",
+    [
+        (1, 7.9, 2),
+        (1, 7, 2.5),
+        (0.5, 7, 2),
+        (1, [7, 7.5], 2),
+        (1, np.nan, 0),
+        (1, "7", 0),
+        (1, 2.0**64, 0),
+        (1, [[7], [7, 8]], 0),
+    ],
+)
+def test_a_format_that_is_no_integer_is_refused_and_not_cut(formats: tuple[object, object, object]) -> None:
+    with pytest.raises(GraphError, match="give integers"):
+        Formats.of(*formats)  # type: ignore[arg-type]
+    assert Formats.of(1, 7.0, np.float32(2)) == Formats.of(True, 7, 2)
+
+
 @pytest.mark.parametrize(("width", "frac"), [(-1, 0), (63, 0), (8, 63), (8, -63)])
 def test_formats_out_of_range_are_refused(width: int, frac: int) -> None:
     with pytest.raises(GraphError, match="outside"):

@@ -51,6 +51,19 @@ def test_graphs_reach_every_operation_mode_and_shape() -> None:
     assert any(g.consumers(o) for g in GRAPHS for o in g.outputs)
 
 
+def test_some_graphs_round_elements_beside_whole_ones_at_the_end_of_float32() -> None:
+    found, plain = set(), fuzz.random_graph(3, 1)
+    assert any(g.by_name.get("wide") for g in GRAPHS)
+    for graph in (fuzz.with_wide(plain, np.random.default_rng(seed)) for seed in range(200)):
+        known = bounds(graph)
+        for op, t in ((n.op, known[n.inputs[0]]) for n in graph.nodes if isinstance(n.op, ops.Requant)):
+            size = np.maximum(np.abs(t.lo), np.abs(t.hi))
+            rounds = np.broadcast_to(op.formats.frac < t.frac, t.shape)
+            if rounds.any() and known[graph.outputs[-1]].peak < 1 << 24 and (~rounds & (size > 1 << 23)).any():
+                found.add(op.rounding)
+    assert found == set(Rounding)
+
+
 def test_most_outputs_are_not_constant() -> None:
     constant = []
     for seed, graph in enumerate(GRAPHS):

@@ -114,6 +114,30 @@ class Fixed:
         return Fixed(signed, max(width + signed, 1), frac)
 
 
+def whole(values: ArrayLike, what: str) -> NDArray[np.int64]:
+    """A copy as int64.
+
+    Args:
+        values: integers of any type; floats that are integers too.
+        what: holds them; begins the sentence of an error.
+
+    Raises:
+        GraphError: a number that is not an integer, or is beyond int64.
+    """
+    try:
+        given = np.asarray(values)
+        if given.dtype.kind not in "biufO":
+            raise TypeError(f"{given.dtype} are no numbers")
+        with np.errstate(invalid="ignore"):
+            made = given.astype(np.int64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise GraphError(f"{what} is no array of 64-bit integers ({error}): give integers") from None
+    wrong = np.asarray(made != given)
+    if wrong.any():
+        raise GraphError(f"{what} holds {given[wrong].flat[0]}, which is no 64-bit integer: give integers")
+    return made
+
+
 @dataclass(frozen=True, eq=False)
 class Formats:
     """A format for each element of a tensor: ``signed`` (0 or 1), ``width`` and ``frac``, int64, of one shape.
@@ -128,8 +152,13 @@ class Formats:
 
     @staticmethod
     def of(signed: ArrayLike, width: ArrayLike, frac: ArrayLike) -> Formats:
-        """Formats from anything that broadcasts; equal elements collapse to shape ``()``, dead ones look alike."""
-        s, w, f = np.broadcast_arrays(*(np.asarray(z).astype(np.int64) for z in (signed, width, frac)))
+        """Formats from anything that broadcasts; equal elements collapse to shape ``()``, dead ones look alike.
+
+        Raises:
+            GraphError: a number that is not an integer, ``signed`` neither 0 nor 1, a width outside 0...62 or a
+                fraction outside -62...62.
+        """
+        s, w, f = np.broadcast_arrays(*(whole(z, "a format") for z in (signed, width, frac)))
         if np.any((s != 0) & (s != 1)):
             raise GraphError("signed must be 0 or 1 for each element")
         live = w > 0

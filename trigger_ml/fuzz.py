@@ -1,9 +1,10 @@
 """Random integer graphs and events: the judge of the engines.
 
 ``random_graph(seed)`` draws small legal graphs over all operations: per-element formats with dead elements, every
-rounding and overflow mode, branches, several inputs and outputs, tensors of rank 1 to 3. Nothing is kept away because
-an engine finds it hard; an engine refuses what it can't realise. ``python -m trigger_ml.fuzz --engine hls4ml`` plays
-many graphs on one engine and stops at the first differing event.
+rounding and overflow mode, branches, several inputs and outputs, tensors of rank 1 to 3, and in some graphs numbers
+that just fit float32 or float64. Nothing is kept away because an engine finds it hard; an engine refuses what it can't
+realise. ``python -m trigger_ml.fuzz --engine hls4ml`` plays many graphs on one engine and stops at the first differing
+event.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ Feed = dict[str, NDArray[np.int64]]
 MAX_ELEMENTS = 24
 """Elements of a tensor: enough for rank 3 with windows, few enough to compile in seconds."""
 
+WIDE = 0.12
+"""Part of the graphs that get numbers next to the end of float32 or float64 as well."""
+
 ROUNDINGS = {m: 4 if m in (Rounding.TRN, Rounding.RND) else 1 for m in Rounding}
 OVERFLOWS = {m: 4 if m in (Overflow.WRAP, Overflow.SAT) else 1 for m in Overflow}
 """Mode -> how often it is drawn, relative to the others."""
@@ -54,7 +58,9 @@ def random_graph(seed: int, size: int = 10) -> Graph:
     """
     for attempt in range(100):
         try:
-            return _Draw(np.random.default_rng([seed, attempt])).graph(size)
+            graph = _Draw(np.random.default_rng([seed, attempt])).graph(size)
+            rng = np.random.default_rng([seed, attempt, 1])
+            return with_wide(graph, rng) if rng.random() < WIDE else graph
         except GraphError:  # beyond 62 bits: rare
             continue
     raise GraphError(f"no legal random graph of size {size} from seed {seed}: draw another seed")
@@ -295,6 +301,22 @@ class _Draw:
             return None
         last = self.made[name].shape[-1]
         return self._add(ops.Take(ops.integers(self._int(0, last - 1, (self._int(1, 4),)))), name)
+
+
+def with_wide(graph: Graph, rng: np.random.Generator) -> Graph:
+    """The graph, and beside it a wide port whose elements are rounded to grids of their own."""
+    bits, count, frac = int(rng.choice([22, 24, 24, 53])), int(rng.integers(2, 5)), int(rng.integers(-3, 10))
+    nodes = [Node("wide", ops.Input((count,), Formats.of(1, bits, frac)))]
+    if rng.random() < 0.7:  # up to 1.5 times as far: beyond the last power of two below which a half can be added
+        bias = ops.integers(rng.choice([-1, 1], count) << (bits - 2))
+        nodes.append(Node("wide_affine", ops.Affine(ops.integers(np.eye(count)), bias, 0), ("wide",)))
+    drop = rng.choice([0, 0, 1, 2, 5], count)
+    formats = Formats.of(rng.choice([0, 1, 1, 1], count), bits - drop + rng.choice([-4, 0, 1, 1]), frac - drop)
+    modes = list(Rounding)[int(rng.integers(len(Rounding)))], list(Overflow)[int(rng.integers(len(Overflow)))]
+    nodes.append(Node("wide_requant", ops.Requant(formats, *modes), (nodes[-1].name,)))
+    whole = replace(graph, nodes=(*graph.nodes, *nodes), outputs=(*graph.outputs, "wide_requant"))
+    verify(whole)
+    return whole
 
 
 def _beside(a: Shape, b: Shape, axis: int) -> bool:

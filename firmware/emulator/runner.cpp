@@ -84,16 +84,23 @@ trigger_status evaluate(const void *const *inputs, trigger_type type, int64_t *c
   const int64_t workers = std::max<int64_t>(1, std::min<int64_t>(threads, blocks));
   std::atomic<bool> good{true}, memory{true};
   auto work = [&](int64_t w) {
-    std::unique_ptr<char[]> space(new (std::nothrow) char[SCRATCH_BYTES + 128]);
-    if (!space) { memory = false; return; }
-    char *aligned = space.get() + (128 - (uintptr_t)space.get() % 128) % 128;
-    const int64_t first = blocks * w / workers * BLOCK_EVENTS;
-    const int64_t last = std::min(events, blocks * (w + 1) / workers * BLOCK_EVENTS);
-    if (first < last && !part(inputs, type, outputs, first, last, block, aligned)) good = false;
+    try {
+      std::unique_ptr<char[]> space(new char[SCRATCH_BYTES + 128]);
+      char *aligned = space.get() + (128 - (uintptr_t)space.get() % 128) % 128;
+      const int64_t first = blocks * w / workers * BLOCK_EVENTS;
+      const int64_t last = std::min(events, blocks * (w + 1) / workers * BLOCK_EVENTS);
+      if (first < last && !part(inputs, type, outputs, first, last, block, aligned)) good = false;
+    } catch (...) {  // std::bad_alloc
+      memory = false;
+    }
   };
   std::vector<std::thread> others;
-  for (int64_t w = 1; w < workers; w++) others.emplace_back(work, w);
-  work(0);
+  try {
+    for (int64_t w = 1; w < workers; w++) others.emplace_back(work, w);
+    work(0);
+  } catch (...) {  // no more threads: those that run must end before what they write to
+    memory = false;
+  }
   for (auto &t : others) t.join();
   if (!memory) return TRIGGER_MEMORY;
   if (good) return TRIGGER_OK;
@@ -103,7 +110,7 @@ trigger_status evaluate(const void *const *inputs, trigger_type type, int64_t *c
       return TRIGGER_RANGE;
     }
   return TRIGGER_ARGUMENT;
-} catch (...) {  // std::bad_alloc, or no more threads
+} catch (...) {
   return TRIGGER_MEMORY;
 }
 

@@ -9,8 +9,9 @@ import pytest
 
 from trigger_ml import bench
 from trigger_ml.errors import Mismatch, Unsupported
-from trigger_ml.fixed import Fixed, Formats, Rounding
+from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
 from trigger_ml.fuzz import random_events, random_graph
+from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
@@ -19,6 +20,7 @@ from trigger_ml.spec import Target
 
 onnx_engine = pytest.importorskip("trigger_ml.backends.onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+reach = onnx_engine.reach
 
 
 def differing(graph: Graph, folder: Path, count: int, seed: int) -> int:
@@ -74,6 +76,25 @@ def test_rounding_next_to_the_end_of_float32(bits: int, mode: Rounding, tmp_path
     assert all(np.array_equal(got[o], golden[o]) for o in g.outputs)
 
 
+@pytest.mark.parametrize("bits", [24, 53])
+@pytest.mark.parametrize("overflow", list(Overflow))
+@pytest.mark.parametrize("mode", list(Rounding))
+def test_rounding_beside_whole_numbers_that_have_no_half(
+    mode: Rounding, overflow: Overflow, bits: int, tmp_path: Path
+) -> None:
+    """Beyond 2**23 (float32) or 2**52 (float64) x + 0.5 is no float: elements there that are whole stay so."""
+    b = Builder()
+    x, more = b.input((2,), Fixed(True, bits, 1)), b.input((2,), Fixed(False, bits - 2, 1))
+    width = bits - 4 if overflow is Overflow.WRAP else bits + 1
+    formats = Formats.of(1, [width - 1, width], [0, 1])
+    y = b.requant(b.add(ops.Add(), x, more), formats, mode, overflow, name="plain")
+    z = b.requant(b.affine(x, np.eye(2), [1 << (bits - 2)] * 2, 0), formats, mode, overflow, name="folded")
+    g = b.graph(y, z)
+    assert [reach(g, g.by_name[name]).bit_length() for name in ("plain", "folded")] == [bits, bits]
+    onnx_engine.build(g, tmp_path / "onnx", Target())
+    assert differing(g, tmp_path / "onnx", 500, 5) == 0
+
+
 def test_every_node_can_be_asked_for(tmp_path: Path) -> None:
     """Tensors that the model holds on other grids come out as the graph's integers."""
     for seed in range(8):
@@ -83,6 +104,21 @@ def test_every_node_can_be_asked_for(tmp_path: Path) -> None:
         want, got = evaluate(g, feed), onnx_engine.probe(tmp_path / str(seed), g, feed)
         assert set(got) == {n.name for n in g.nodes if n not in g.inputs}
         assert all(np.array_equal(got[name], want[name]) for name in got)
+
+
+@pytest.mark.parametrize("names", [("c0", "t0"), ("c1", "t1"), ("c2", "t2"), ("t3", "c3")])
+def test_ports_may_be_named_as_anything_inside(names: tuple[str, str], tmp_path: Path) -> None:
+    """A constant of a port's name would be that port's default, silently."""
+    b = Builder()
+    x, y = (b.input((2,), Fixed(True, 8, 2), name) for name in names)
+    z = b.requant(b.affine(b.add(ops.Add(), x, y), [[1, 2], [3, -4]], [5, 6], 0), Fixed(True, 6, 0), "RND", "SAT")
+    g = b.graph(z)
+    onnx_engine.build(g, tmp_path / "onnx", Target())
+    assert differing(g, tmp_path / "onnx", 200, 1) == 0
+    for file in (onnx_engine.INT_MODEL, onnx_engine.FLOAT_MODEL):
+        session = onnx_engine.open_session(tmp_path / "onnx" / file)
+        assert [i.name for i in session.get_inputs()] == list(names)
+        assert not session.get_overridable_initializers()
 
 
 def test_no_constant_is_left_unused() -> None:

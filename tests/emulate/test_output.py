@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trigger_ml.emulate import output
+from trigger_ml.emulate.chunks import _small
 from trigger_ml.emulate.run import _columns
+from trigger_ml.errors import SpecError
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=20), st.integers(1, 120))
@@ -46,6 +48,20 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         output.write(tmp_path / "a.parquet", batches(), {})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("order", [("score", "score_0"), ("score_0", "score")])
+def test_two_outputs_never_share_a_column(order: tuple[str, str]) -> None:
+    shapes = {"score": np.zeros((3, 2), np.int64), "score_0": np.zeros((3, 1), np.int64)}
+    with pytest.raises(SpecError, match="would be the column score_0"):
+        _columns(0, 0, {name: shapes[name] for name in order}, 3, ids=False)
+
+
+def test_ids_beyond_63_bits_keep_theirs() -> None:
+    blocks = [np.array([2**63 + 1], np.uint64), np.array([2**40 + 1], np.uint64), np.array([3], np.int64)]
+    joined = _small(np.concatenate([_small(block) for block in blocks]))
+    assert joined.tolist() == [2**63 + 1, 2**40 + 1, 3]
+    assert _small(np.array([-1, 200])).dtype == np.int16
 
 
 def test_outputs_of_several_elements_and_of_taken_names() -> None:

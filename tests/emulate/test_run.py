@@ -258,6 +258,16 @@ def test_names_are_text_and_not_markup(packed: Path, tmp_path: Path, capsys: pyt
     assert "[/b].h5 does not exist" in " ".join(err.split())
 
 
+def test_what_was_skipped_is_no_success_when_asked_to_fail(packed: Path, tmp_path: Path) -> None:
+    spoiled = X[:60].copy()
+    spoiled[7, 0] = 2**14
+    both = [files.write_hdf5(tmp_path / "a.h5", {"x": X[:50]}), files.write_hdf5(tmp_path / "b.h5", {"x": spoiled})]
+    assert do(packed, both, tmp_path / "a.parquet", on_error="skip")["events"] == 50
+    with pytest.raises(SampleError, match=r"made without b.h5 .it is damaged"):
+        do(packed, both, tmp_path / "a.parquet")
+    assert do(packed, both, tmp_path / "a.parquet", on_error="skip")["events"] == 50
+
+
 def test_a_file_that_changes_while_it_is_read(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.write_hdf5(tmp_path / "a.h5", {"x": X[:500]})
     other = files.write_hdf5(tmp_path / "b.h5", {"x": X[500:1000]})

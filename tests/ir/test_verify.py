@@ -93,6 +93,57 @@ def mixed_port(b: Builder) -> str:
     return b.add(ops.Relu(), b.input((2,), Formats.of(1, 8, [0, 1])))
 
 
+def far_too_fine(b: Builder) -> str:
+    return b.affine(port(b), np.ones((3, 2)), [0, 0], 1100)
+
+
+def constants_too_fine(b: Builder) -> str:
+    return b.affine(b.input((3,), Fixed(True, 8, -20), "x"), np.ones((3, 2)), [0, 0], 63)
+
+
+def too_fine_a_table(b: Builder) -> str:
+    return b.table(b.input((3,), Fixed(False, 2, 0)), [1, 2, 3, 4], 0, -63)
+
+
+def too_fine_a_product(b: Builder) -> str:
+    x = b.input((3,), Fixed(True, 8, 32))
+    return b.add(ops.Mul(), x, x)
+
+
+def too_coarse_a_product(b: Builder) -> str:
+    x = b.input((3, 3), Fixed(True, 8, -32))
+    return b.add(ops.MatMul(), x, x)
+
+
+def concat_from_the_end(b: Builder) -> str:
+    x = port(b)
+    return b.add(ops.Concat(-1), x, x)
+
+
+def permute_from_the_end(b: Builder) -> str:
+    return b.add(ops.Permute((-1, 0)), port(b, (2, 3)))
+
+
+def reshape_to_the_rest(b: Builder) -> str:
+    return b.add(ops.Reshape((-1, 2)), port(b, (2, 3)))
+
+
+def nothing_taken(b: Builder) -> str:
+    return b.add(ops.Take(ops.integers([])), port(b))
+
+
+def nothing_read(b: Builder) -> str:
+    return b.add(ops.Relu(), port(b, (3, 0)))
+
+
+def no_weights(b: Builder) -> str:
+    return b.affine(port(b), np.ones((3, 0)), [], 0)
+
+
+def kernel_too_large(b: Builder) -> str:
+    return b.add(ops.Pool("sum", (4,), (1,)), port(b, (3, 2)))
+
+
 def port_as_output(b: Builder) -> str:
     return port(b)
 
@@ -117,12 +168,51 @@ def port_as_output(b: Builder) -> str:
         (bad_name, "lower case letters"),
         (mixed_port, "mixes fraction lengths"),
         (port_as_output, "is a port"),
+        (far_too_fine, "'affine' .Affine. has constants of fraction length 1100, outside -62...62"),
+        (constants_too_fine, "constants of fraction length 63"),
+        (too_fine_a_table, "constants of fraction length -63"),
+        (too_fine_a_product, "'mul' .Mul. has fraction length 64, outside -62...62"),
+        (too_coarse_a_product, "'matmul' .MatMul. has fraction length -64, outside -62...62"),
+        (concat_from_the_end, "has axis -1: count axes from 0"),
+        (permute_from_the_end, r"has axes \(-1, 0\): count axes from 0"),
+        (reshape_to_the_rest, r"has shape \(-1, 2\): write every length out"),
+        (nothing_taken, r"shape \(0,\), without elements"),
+        (nothing_read, r"'x' .Input. makes a tensor of shape \(3, 0\), without elements"),
+        (no_weights, r"shape \(0,\), without elements"),
+        (kernel_too_large, r"shape \(0, 2\), without elements"),
     ],
 )
 def test_an_ill_formed_graph_is_refused_with_its_reason(make: Callable[[Builder], str], sentence: str) -> None:
     b = Builder()
     with pytest.raises(GraphError, match=sentence):
         b.graph(make(b))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.5, 1.7],
+        [np.nan],
+        [np.inf],
+        [2.0**63],
+        np.array([2**63 + 1], np.uint64),
+        [2**64],
+        ["1"],
+        [None],
+        [[1], [1, 2]],
+        1j,
+    ],
+)
+def test_constants_that_are_no_integers_are_refused_and_not_cut(values: object) -> None:
+    with pytest.raises(GraphError, match="give integers"):
+        ops.integers(values)  # type: ignore[arg-type]
+
+
+def test_floats_that_are_integers_are_constants() -> None:
+    given = np.array([2.0**53 + 2, -(2.0**62), 0.0])
+    made = ops.integers(given)
+    given[:] = 7
+    assert made.tolist() == [2**53 + 2, -(2**62), 0]
 
 
 def test_outputs_and_ports_are_needed_and_unique() -> None:

@@ -106,8 +106,10 @@ def _results(chunk: Chunk) -> dict[str, NDArray[Any]]:
 def _small(values: NDArray[Any]) -> NDArray[Any]:
     """The same integers in the smallest type that holds them."""
     lo, hi = int(values.min(initial=0)), int(values.max(initial=0))
-    kinds = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64, np.uint64)
-    return values.astype(next(k for k in kinds if np.iinfo(k).min <= lo and hi <= np.iinfo(k).max))
+    unsigned, signed = (np.uint8, np.uint16, np.uint32, np.uint64), (np.int8, np.int16, np.int32, np.int64)
+    return values.astype(
+        next(k for k in (signed if lo < 0 else unsigned) if hi <= np.iinfo(k).max and np.iinfo(k).min <= lo)
+    )
 
 
 def _evaluated(chunk: Chunk, block: Block, at: int, evaluate: Any) -> dict[str, NDArray[Any]]:

@@ -110,6 +110,11 @@ def emulate(
     if to.exists() and (done is None or "key" not in done):
         raise SpecError(f"{to} exists and was not written by emulate: give --to another name, or remove it")
     if done is not None and done["key"] == key:
+        left_out = next((file for file in done["files"] if "skipped" in file), None)
+        if left_out is not None and asked.on_error == FAIL:
+            raise SampleError(
+                f"{to} was made without {left_out['name']} ({left_out['skipped']}): mend it, or skip it again"
+            )
         said = f"{to} is there already, of the same files and model: nothing to do"
         console.print(said, highlight=False, markup=False)
         return _summary(to, done, model, {"parts_found": 0, "seconds": 0.0, "events_per_s": None}, {})
@@ -305,8 +310,11 @@ def _columns(file: int, start: int, arrays: Mapping[str, Any], count: int, ids: 
         if name == DECISION and values.shape[1] == 1:
             columns[name] = values[:, 0].astype(bool)
         elif not name.startswith("id."):
-            stem = f"output_{name}" if name in (*columns, *IDS) else name
+            stem = f"output_{name}" if name in ("file", "index", output.VALID, *IDS) else name
             each = [stem] if values.shape[1] == 1 else [f"{stem}_{i}" for i in range(values.shape[1])]
+            twice = next((column for column in each if column in columns), None)
+            if twice is not None:
+                raise SpecError(f"two outputs of the model would be the column {twice}: give one of them another name")
             columns |= dict(zip(each, values.T.astype(np.int64), strict=True))
     if ids:
         for name, kind in IDS.items():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import GraphError
-from trigger_ml.fixed import Fixed, Overflow, requantize
+from trigger_ml.fixed import MAX_FRAC, Fixed, Overflow, requantize
 from trigger_ml.ir import ops
 from trigger_ml.ir.graph import Graph, Node
 
@@ -84,7 +84,8 @@ def bounds(graph: Graph) -> dict[str, Tensor]:
     """Every tensor's shape, grid, interval and peak, by node name.
 
     Raises:
-        GraphError: shapes that don't fit, a table that doesn't cover its input, or a number beyond 62 bits.
+        GraphError: shapes that don't fit, a tensor without elements, a fraction length outside -62...62, a table that
+            doesn't cover its input, or a number beyond 62 bits.
     """
     known: dict[str, Tensor] = {}
     for node in graph.nodes:
@@ -92,13 +93,24 @@ def bounds(graph: Graph) -> dict[str, Tensor]:
             t = RULES[type(node.op)](node, [known[i] for i in node.inputs])
         except (ValueError, IndexError) as e:
             raise GraphError(f"node {node.name!r} ({type(node.op).__name__}): shapes don't fit: {e}") from e
-        if t.peak >= INT64_EXACT:
-            raise GraphError(
-                f"node {node.name!r} ({type(node.op).__name__}) may reach {t.peak.bit_length()} bits, more than the 62 "
-                "that int64 arithmetic is proved for: requantize its inputs to fewer bits"
-            )
+        _legal(node, t)
         known[node.name] = t
     return known
+
+
+def _legal(node: Node, t: Tensor) -> None:
+    what = f"node {node.name!r} ({type(node.op).__name__})"
+    if not t.lo.size:
+        raise GraphError(f"{what} makes a tensor of shape {t.shape}, without elements: leave it out")
+    if abs(t.frac) > MAX_FRAC:
+        raise GraphError(
+            f"{what} has fraction length {t.frac}, outside -{MAX_FRAC}...{MAX_FRAC}: rescale or requantize its inputs"
+        )
+    if t.peak >= INT64_EXACT:
+        raise GraphError(
+            f"{what} may reach {t.peak.bit_length()} bits, more than the 62 that int64 arithmetic is proved for: "
+            "requantize its inputs to fewer bits"
+        )
 
 
 def _top(*arrays: Exact) -> int:

@@ -12,14 +12,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trigger_ml.fixed import Formats, Overflow, Rounding
+from trigger_ml.fixed import Formats, Overflow, Rounding, whole
 
 IntArray = NDArray[np.int64]
 
 
 def integers(values: ArrayLike) -> IntArray:
-    """A read-only int64 copy; floats that are not integers are refused by numpy's cast check."""
-    a = np.array(values, dtype=np.int64, copy=True)
+    """A read-only int64 copy.
+
+    >>> integers([2.0, -1.0]).tolist()
+    [2, -1]
+
+    Raises:
+        GraphError: a number that is not an integer, or is beyond int64.
+    """
+    a = whole(values, "a constant")
     a.setflags(write=False)
     return a
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from trigger_ml.errors import GraphError
-from trigger_ml.fixed import Overflow
+from trigger_ml.fixed import MAX_FRAC, Overflow
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph, Node
@@ -16,7 +16,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def verify(graph: Graph) -> None:
-    """Check names, order, arity, shapes, table coverage and the 62-bit bound.
+    """Check names, order, arity, shapes, axes, fraction lengths, table coverage and the 62-bit bound.
 
     Raises:
         GraphError: at the first thing wrong, naming the node.
@@ -57,6 +57,22 @@ def _verify_node(node: Node, seen: set[str]) -> None:
         raise GraphError(f"node {node.name!r} ({kind}) has a stride below 1")
     if isinstance(node.op, (ops.Pool, ops.Reduce)) and node.op.how not in ("sum", "max"):
         raise GraphError(f"node {node.name!r} reduces by {node.op.how!r}: use 'sum' or 'max'")
+    _verify_fields(node)
+
+
+def _verify_fields(node: Node) -> None:
+    """Axes and lengths as they are written, and fraction lengths of constants."""
+    op, what = node.op, f"node {node.name!r} ({type(node.op).__name__})"
+    if isinstance(op, (ops.Affine, ops.Conv, ops.Table)) and abs(op.frac) > MAX_FRAC:
+        raise GraphError(
+            f"{what} has constants of fraction length {op.frac}, outside -{MAX_FRAC}...{MAX_FRAC}: rescale them"
+        )
+    if isinstance(op, ops.Concat) and op.axis < 0:
+        raise GraphError(f"{what} has axis {op.axis}: count axes from 0, events apart")
+    if isinstance(op, ops.Permute) and min(op.perm, default=0) < 0:
+        raise GraphError(f"{what} has axes {op.perm}: count axes from 0, events apart")
+    if isinstance(op, ops.Reshape) and min(op.shape, default=1) < 1:
+        raise GraphError(f"{what} has shape {op.shape}: write every length out, at least 1")
 
 
 def normal_form(graph: Graph) -> list[str]:

@@ -78,7 +78,8 @@ def requant(w: Writer, node: Node, parts: list[Tensor], t: Tensor) -> None:
         top = max(int(np.abs(z).max()) for z in (a.lo, a.hi))
         added = _before_rounding(np.atleast_1d(scale), top, k)
         x = w.op("Add", [x, w.rows(added or np.where(scale < 0, HALF, 0.0), k)])
-    y = _rounded(w, x, op.rounding, k, added) if np.any(scale < 0) else x
+    halves = _one(np.where(scale < 0, HALF, 0.0))
+    y = _rounded(w, x, op.rounding, k, added, halves) if np.any(scale < 0) else x
     ends = [round_shift(z, a.frac - f.frac, op.rounding) for z in (a.lo, a.hi)]
     low, high = f.lo.astype(object), f.hi.astype(object)
     if op.overflow is Overflow.SAT_SYM:
@@ -93,8 +94,11 @@ def _floats(ends: Any) -> NDArray[np.float64]:
     return np.asarray(ends, np.float64)
 
 
-def _rounded(w: Writer, x: str, mode: Rounding, k: type, added: float) -> str:
-    """To whole numbers; ``added``: what RND has added already."""
+def _rounded(w: Writer, x: str, mode: Rounding, k: type, added: float, halves: NDArray[np.float64]) -> str:
+    """To whole numbers.
+
+    ``added``: what RND has added already. ``halves``: 0 for elements that are whole and may be too large for a half.
+    """
     if mode is Rounding.RND:
         return w.op("Floor" if added in (0, HALF) else "Round", [x])
     simple = {Rounding.TRN: "Floor", Rounding.RND_CONV: "Round"}
@@ -102,7 +106,7 @@ def _rounded(w: Writer, x: str, mode: Rounding, k: type, added: float) -> str:
         return w.op(simple[mode], [x])
     if mode is Rounding.TRN_ZERO:
         return w.op("Mul", [w.op("Sign", [x]), w.op("Floor", [w.op("Abs", [x])])])
-    half = w.const(HALF, k)
+    half = w.rows(halves, k)
     if mode is Rounding.RND_MIN_INF:
         return w.op("Ceil", [w.op("Sub", [x, half])])
     size = w.op("Abs", [x])

@@ -122,8 +122,8 @@ class Writer:
         return output
 
     def op(self, kind: str, inputs: list[str], **attributes: Any) -> str:
-        """An intermediate under a fresh name."""
-        return self.put(kind, inputs, f"t{len(self.nodes)}", attributes)
+        """An intermediate under a fresh name, which begins with a point as no node's does."""
+        return self.put(kind, inputs, f".t{len(self.nodes)}", attributes)
 
     def const(self, value: ArrayLike, kind: type) -> str:
         """The name of a constant, equal ones stored once."""
@@ -131,8 +131,8 @@ class Writer:
         for name, known in self.constants.items():
             if known.dtype == array.dtype and known.shape == array.shape and np.array_equal(known, array):
                 return name
-        self.constants[f"c{len(self.constants)}"] = array
-        return f"c{len(self.constants) - 1}"
+        self.constants[f".c{len(self.constants)}"] = array
+        return f".c{len(self.constants) - 1}"
 
     def rows(self, value: ArrayLike, kind: type) -> str:
         """A constant with a value for each element, or one for all, that meets ``(*shape, events)``."""
