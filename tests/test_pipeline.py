@@ -160,6 +160,14 @@ def test_inspect_lists_every_node(tmp_path: Path) -> None:
     assert found["digest"] == io.digest(graph())
 
 
+def test_a_spec_without_a_graph(tmp_path: Path) -> None:
+    folder = model(tmp_path / "m")
+    (folder / io.FILE).unlink()
+    assert pipeline.inspect(folder, quiet(), tmp_path / "out") == {"digest": None, "meta": {}, "nodes": [], "steps": []}
+    with pytest.raises(ArtifactError, match=f"has no frozen graph .{io.FILE} is missing.: run without --frozen"):
+        pipeline.run(folder, quiet(), tmp_path / "out", frozen=True)
+
+
 def test_a_run_folder_is_absolute_wherever_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulators run in folders of their own: a relative run folder broke them."""
     from trigger_ml.workspace import open_run

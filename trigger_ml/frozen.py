@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from trigger_ml import artifact
+from trigger_ml.errors import ArtifactError
 from trigger_ml.frontends import taught
 from trigger_ml.ir import io
 from trigger_ml.workspace import Workspace
@@ -24,6 +25,9 @@ def digest(folder: Path) -> str:
     Raises:
         ArtifactError: something is missing.
     """
+    missing = next((name for name in NEEDED if not (folder / name).is_file()), None)
+    if missing is not None:
+        raise ArtifactError(f"{folder} has no frozen graph ({missing} is missing): run without --frozen, which trains")
     return artifact.digest_json({name: artifact.digest_path(folder / name) for name in files(folder)})
 
 

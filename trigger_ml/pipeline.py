@@ -169,6 +169,11 @@ def inspect(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
 
     ws = open_run(where, out, console)
     home = ws.folder / "graph" if (ws.folder / "graph" / io.FILE).exists() else ws.model
+    done = sorted(p.stem for p in (ws.folder / "stamps").glob("*.json"))
+    if not (home / io.FILE).exists():
+        said = f"{ws.spec.name} has no graph yet: run `trigger-ml run`; steps done: {', '.join(done) or 'none'}"
+        console.print(said, highlight=False)
+        return {"digest": None, "meta": {}, "nodes": [], "steps": done}
     graph = io.load(home)
     known = bounds(graph)
     table = Table("node", "op", "inputs", "shape", "format that holds it", "bits of the peak", box=None, pad_edge=False)
@@ -186,7 +191,6 @@ def inspect(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
         table.add_row(*row)
         rows.append(dict(zip(("node", "op", "inputs", "shape", "format", "peak_bits"), row, strict=True)))
     console.print(table)
-    done = sorted(p.stem for p in (ws.folder / "stamps").glob("*.json"))
     console.print(f"digest {io.digest(graph)}; steps done: {', '.join(done) or 'none'}", highlight=False)
     return {"digest": io.digest(graph), "meta": dict(graph.meta), "nodes": rows, "steps": done}
 
