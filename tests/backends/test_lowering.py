@@ -58,15 +58,22 @@ def test_requant_is_exact_for_every_value_of_every_format(signed, width, frac, t
 
 @pytest.mark.parametrize("seed", range(60))
 def test_random_graphs(seed):
-    graph = random_graph(seed)
-    assert same(graph, random_events(graph, 300, seed))
+    assert _same_or_too_wide(seed, 300)
 
 
 @pytest.mark.slow
-def test_two_hundred_and_fifty_random_graphs_and_none_refused():
+def test_two_hundred_and_fifty_random_graphs_and_none_refused_but_wide_ones():
     for seed in range(250):
-        graph = random_graph(seed)
-        assert same(graph, random_events(graph, 2000, seed)), seed
+        assert _same_or_too_wide(seed, 2000), seed
+
+
+def _same_or_too_wide(seed, events):
+    """Whether a random graph is the same; only one with a port that is wide by intent may be refused."""
+    graph = random_graph(seed)
+    try:
+        return same(graph, random_events(graph, events, seed))
+    except Unsupported as refused:
+        return "node 'wide" in str(refused) and "is exact to 40" in str(refused)
 
 
 def test_a_maximum_whose_sign_is_known_through_correlation():

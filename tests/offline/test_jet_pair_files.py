@@ -86,7 +86,7 @@ def test_events_are_of_order_one_and_enough_or_refused(source, tmp_path):
     assert np.all(np.abs(both.mean(0)) < 0.1)
     assert np.all(np.abs(both.std(0) - 1) < 0.1)
     assert p.data.truth[:, 0].mean() > 0.2  # more radiation
-    with pytest.raises(SpecError, match="set .sample. events to at most 200"):
+    with pytest.raises(SpecError, match="set events, of .sample. or with --full of .full., to at most 200"):
         made.parts(201, 1)
 
 

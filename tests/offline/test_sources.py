@@ -89,5 +89,5 @@ def test_parts_of_fixed_events_share_none(counts, seed):
         both = np.concatenate([train.truth, test.truth])[:, 0]
         assert len(np.unique(both)) == 2 * (min(counts) // 2)
         assert np.isin(both, every.truth[:, 0]).all()
-    with pytest.raises(SpecError, match="here has .* events to at most"):
+    with pytest.raises(SpecError, match="here has .* set events, of .sample. or with --full of .full., to at most"):
         shared(*known, "here")(min(counts), seed)
