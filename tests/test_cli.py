@@ -145,3 +145,11 @@ def test_the_program_starts(command: list[str]) -> None:
     done = subprocess.run([*program, "rn"], capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "Did you mean 'run'?" in done.stderr
+
+
+def test_a_table_in_a_pipe_is_not_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from trigger_ml.cli_output import plain_table
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    plain_table([{"name": "a" * 90, "value": "b" * 90}])
+    assert [line for line in capsys.readouterr().out.splitlines() if "a" * 90 in line and "b" * 90 in line]

@@ -10,7 +10,8 @@ from trigger_ml.engines import Kind, backends
 from trigger_ml.errors import ArtifactError
 from trigger_ml.ir import io
 from trigger_ml.ir.graph import Graph
-from trigger_ml.workspace import Workspace, code
+from trigger_ml.program import code
+from trigger_ml.workspace import Workspace
 
 MEANING = ("ir", "fixed.py")
 """Sources that every step depends on."""

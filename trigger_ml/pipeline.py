@@ -25,7 +25,8 @@ from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import decidable, with_decision
-from trigger_ml.workspace import Workspace, as_json, code, open_run
+from trigger_ml.program import code
+from trigger_ml.workspace import Workspace, as_json, open_run
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -34,9 +34,10 @@ from trigger_ml.physics.menu_decisions import decisions
 from trigger_ml.physics.menu_rates import Fired, menu_rates
 from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, Pair, RateTable, Shift, Taught, WorkingPoint
 from trigger_ml.physics.rates import crossings_khz
+from trigger_ml.program import code
 from trigger_ml.samples.features import FEATURES
 from trigger_ml.samples.layout import leading_muon
-from trigger_ml.workspace import Workspace, as_json, code, open_run
+from trigger_ml.workspace import Workspace, as_json, open_run
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,8 @@ from trigger_ml.backends import handwritten
 from trigger_ml.errors import ArtifactError, Mismatch, SpecError
 from trigger_ml.estimators import csynth, opcount, sharing
 from trigger_ml.ir import io
-from trigger_ml.workspace import Workspace, as_json, code, open_run
+from trigger_ml.program import code
+from trigger_ml.workspace import Workspace, as_json, open_run
 
 if TYPE_CHECKING:
     from pathlib import Path

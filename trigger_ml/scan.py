@@ -20,8 +20,9 @@ from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.physics import roc
 from trigger_ml.pipeline import fresh_checkpoints
+from trigger_ml.program import code
 from trigger_ml.spec import PRUNING, Spec
-from trigger_ml.workspace import Workspace, code, open_run
+from trigger_ml.workspace import Workspace, open_run
 
 if TYPE_CHECKING:
     from rich.console import Console

