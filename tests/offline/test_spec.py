@@ -52,6 +52,8 @@ def test_refused(old, new, sentence):
         ("network", "heads", 4, "heads has no effect on residual, only on transformer"),
         ("network", "patch", 1, "patch has no effect on residual"),
         ("sampler", "steps", 20, "steps has no effect on classifier"),
+        ("train", "leading_epochs", 9, "leading_epochs has no effect on classifier, only on flow_matching, "),
+        ("train", "events", 100, "events has no effect on classifier, only on flow_matching, "),
     ],
 )
 def test_keys_without_effect_are_refused_even_at_their_default(section, key, value, sentence):
@@ -59,6 +61,17 @@ def test_keys_without_effect_are_refused_even_at_their_default(section, key, val
     text = GOOD.replace(head, head + line) if head in GOOD else GOOD + head + line
     with pytest.raises(SpecError, match=sentence):
         parse(text)
+
+
+def test_the_digest_of_a_row_is_the_same_with_a_key_that_is_none_and_another_with_fewer_events():
+    flow = GOOD.replace("classifier", "flow_matching")
+    row = parse(flow)
+    assert row.digest() == "06e8f7c227c12004916acb786cb3a62f3c0923778ed211fa8736934f5c436161"
+    assert parse(f"{flow}[train]\nevents = 200\n").digest() != row.digest()
+    with pytest.raises(SpecError, match=r"leading_epochs has no effect without leading"):
+        parse(f"{flow}[train]\nleading_epochs = 9\n")
+    with pytest.raises(SpecError, match=r"\[train\] events is 50001, but \[sample\] gives 50000: give at most as many"):
+        parse(f"{flow}[train]\nevents = 50001\n")
 
 
 def test_a_missing_file_and_an_unknown_source(tmp_path):

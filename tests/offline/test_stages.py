@@ -13,6 +13,7 @@ from trigger_ml.offline.sources import gaussians, mixture
 from trigger_ml.offline.sources.source import Events, Source, drawn
 from trigger_ml.offline.spec import parse
 from trigger_ml.offline.tasks import flow as task
+from trigger_ml.offline.tasks import stage
 from trigger_ml.offline.training import Place
 
 pytestmark = [pytest.mark.needs_train, pytest.mark.needs_onnx]
@@ -92,6 +93,24 @@ def test_numbers_follow_from_the_seed_and_low_bits_are_smaller(tmp_path, monkeyp
     last = next(reversed(one.kernel_bytes))
     assert one.kernel_bytes["float"] == plain.kernel_bytes["float"] > 6 * one.kernel_bytes[last]
     assert one.bit_operations < plain.bit_operations / 32
+
+
+def test_fewer_events_are_trained_on_where_the_spec_says_so_and_all_are_judged(tmp_path, monkeypatch):
+    _small(monkeypatch)
+    lengths = []
+    whole = stage.trained
+
+    def counted(place, network, loss, data, scaled):
+        lengths.extend(len(array) for array in (*data, *scaled.values()))
+        return whole(place, network, loss, data, scaled)
+
+    monkeypatch.setattr(stage, "trained", counted)
+    judged = []
+    source = Source(drawn(_chain, _chain), measures=lambda truth, *_: judged.append(len(truth)) or {}, leading=1)
+    row = parse(SPEC.format(events=500, epochs=1) + "events = 200\n")
+    task.flow(Place(row, tmp_path, "none", None), source, "none")
+    assert lengths == [200] * 6
+    assert judged == [500]
 
 
 @pytest.mark.parametrize("source", [gaussians, mixture], ids=["gaussians", "mixture"])

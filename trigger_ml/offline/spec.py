@@ -124,6 +124,12 @@ class Train(Section):
     epochs: int = limited("passes over the events", 1, 10_000, default=20)
     batch: int = limited("events a step", 1, 1_000_000, default=512)
     learning_rate: float = limited("Adam's first step; it falls along a cosine", 0, 1, default=2e-3, open_low=True)
+    leading_epochs: int | None = limited(
+        "passes of the first stage, where leading makes two; none: as many as epochs", 1, 10_000, default=None
+    )
+    events: int | None = limited(
+        "how many of the training part are trained on, the first ones; none: all", 100, 10_000_000, default=None
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +157,13 @@ class Row(Section):
     train: Train = dataclasses.field(default_factory=Train)
     full: Full = dataclasses.field(default_factory=Full)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.train.events or 0) > self.sample.events:
+            raise SpecError(
+                f"[train] events is {self.train.events}, but [sample] gives {self.sample.events}: give at most as many"
+            )
+
     @property
     def longer(self) -> Row:
         """The row as ``--full`` means it."""
@@ -162,9 +175,10 @@ class Row(Section):
         return dataclasses.replace(self, seed=self.seed + number, trainings=1)
 
     def digest(self) -> str:
-        """sha256 (hexadecimal) of all values but the title and what only ``--full`` means."""
+        """sha256 of all values but the title, what only ``--full`` means, and [train] keys that are none."""
         content = dataclasses.asdict(self)
         del content["title"], content["full"]
+        content["train"] = {key: value for key, value in content["train"].items() if value is not None}
         return artifact.digest_json(content)
 
 
@@ -190,6 +204,8 @@ READ_BY: dict[tuple[str, str], tuple[str, ...]] = {
     ("network", "latent"): ("gan", *LATENT),
     ("sampler", "method"): FOLLOWED,
     ("sampler", "steps"): FOLLOWED,
+    ("train", "leading_epochs"): ("flow_matching", *SCORES, *COUPLINGS),
+    ("train", "events"): ("flow_matching", "direct_diffusion", "bridge", *SCORES, *COUPLINGS),
 }
 """Section and key -> objectives that read it, where not all do."""
 
@@ -239,6 +255,8 @@ def _all_have_effect(row: Row, given: set[tuple[str, str]]) -> None:
     for (section, key), able in READ_BY.items():
         if (section, key) in given and objective not in able:
             raise SpecError(f"[{section}] {key} has no effect on {objective}, only on {', '.join(able)}: take it out")
+    if row.train.leading_epochs and not row.objective.leading:
+        raise SpecError("[train] leading_epochs has no effect without leading in [objective]: take it out")
     for key, kinds in OF_KIND.items():
         if ("network", key) in given and kind not in kinds:
             raise SpecError(f"[network] {key} has no effect on {kind}, only on {', '.join(kinds)}: take it out")

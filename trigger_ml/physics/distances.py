@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from trigger_ml.errors import SampleError, ToolMissing
 from trigger_ml.physics.intervals import Estimate, Floats
 
-KERNEL_DEGREE = 4
-
 
 @dataclass(frozen=True)
 class Wasserstein:
@@ -247,13 +245,22 @@ def _discrepancy(x: Floats, y: Floats) -> float:
     n, m = len(x), len(y)
 
     def total(p: Floats, q: Floats) -> float:
-        return float(((p @ q.T / p.shape[1] + 1) ** KERNEL_DEGREE).sum())
+        return float(_fourth_power(p @ q.T, p.shape[1]).sum())
 
     def diagonal(p: Floats) -> float:
-        return float((((p * p).sum(axis=1) / p.shape[1] + 1) ** KERNEL_DEGREE).sum())
+        return float(_fourth_power((p * p).sum(axis=1), p.shape[1]).sum())
 
     same = (total(x, x) - diagonal(x)) / (n * (n - 1)) + (total(y, y) - diagonal(y)) / (m * (m - 1))
     return same - 2 * total(x, y) / (n * m)
+
+
+def _fourth_power(products: Floats, features: int) -> Floats:
+    """``(products / features + 1)^4`` in their place: numpy's own power takes four times as long on a matrix."""
+    products /= features
+    products += 1
+    products *= products
+    products *= products
+    return products
 
 
 def _draw(rng: np.random.Generator, pair: tuple[Floats, Floats], n: int) -> tuple[Floats, Floats]:

@@ -81,9 +81,15 @@ def _stages(place: Place, source: Source, precision: Precision, truth: Floats, r
     wanted = Wanted(size - cut, grid=source.grid, around=source.around)
     shapes = generator(row, wanted, known.shape[1], precision)
     return [
-        learned(place, "first", energies, truth[:, :cut], reco),
+        learned(replace(place, row=_leading(row)), "first", energies, truth[:, :cut], reco),
         learned(place, "second", shapes, truth[:, cut:], known),
     ]
+
+
+def _leading(row: Row) -> Row:
+    """The row with the epochs of its first stage."""
+    epochs = row.train.leading_epochs or row.train.epochs
+    return replace(row, train=replace(row.train, epochs=epochs))
 
 
 def _plain(row: Row) -> Row:

@@ -82,9 +82,10 @@ def learned(place: Place, name: str, made: Generator, truth: Floats, given: Floa
         place: of the row's training.
         name: of the stage; empty if it is the only one.
         made: what is trained.
-        truth: what it shall make, ``(events, numbers)``.
+        truth: what it shall make, ``(events, numbers)``; the first are trained on if the spec says how many.
         given: what it is given.
     """
+    truth, given = truth[: place.row.train.events], given[: place.row.train.events]
     place = replace(place, name=f"{place.name}_{name}" if name else place.name)
     scaled = {"condition": given} if made.told else {}
     weights = trained(place, made.network, made.loss, (truth, given), scaled)
