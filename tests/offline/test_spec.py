@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -11,7 +12,7 @@ from trigger_ml import artifact, cli
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.offline import run as rows
 from trigger_ml.offline import table
-from trigger_ml.offline.spec import load, parse
+from trigger_ml.offline.spec import Network, load, parse
 
 GOOD = 'name = "a"\ntitle = "b"\n[sample]\nname = "gaussians"\n[objective]\nname = "classifier"\n'
 
@@ -22,6 +23,15 @@ def test_defaults_do_not_change_the_digest():
     assert parse(GOOD + "[network]\nhidden = 64\n").digest() == row.digest()
     assert parse(GOOD.replace('"b"', '"c"')).digest() == row.digest()
     assert parse(GOOD + "[network]\nhidden = 65\n").digest() != row.digest()
+
+
+def test_a_younger_key_counts_only_where_it_is_read():
+    """Numbers that were kept before the key came stay those of their spec."""
+    row = parse(GOOD)
+    assert dataclasses.replace(row, network=Network(neighbours=9)).digest() == row.digest()
+    dual = parse(GOOD + '[network]\nkind = "dual_attention"\n')
+    assert parse(GOOD + '[network]\nkind = "dual_attention"\nneighbours = 8\n').digest() == dual.digest()
+    assert parse(GOOD + '[network]\nkind = "dual_attention"\nneighbours = 9\n').digest() != dual.digest()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,7 @@ def test_refused(old, new, sentence):
         ("network", "latent", 8, "latent has no effect on classifier"),
         ("network", "heads", 4, "heads has no effect on residual, only on transformer"),
         ("network", "patch", 1, "patch has no effect on residual"),
+        ("network", "neighbours", 8, "neighbours has no effect on residual, only on dual_attention: take it out"),
         ("sampler", "steps", 20, "steps has no effect on classifier"),
     ],
 )

@@ -202,15 +202,22 @@ def dual_attention(
     for i in range(blocks):
         role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
         mix = ChannelAttention() if i % 2 else Attention(heads)
-        seen.append(attention_block(s, seen[-1], None, hidden, mix, role, "mask"))
-    h = s.put(Activation("silu"), s.linear(2 * hidden, "last", s.put(Norm(), s.put(Concat(), *seen))))
+        seen.append(attention_block(s, seen[-1], None, hidden, mix, role, "mask", inner=hidden))
+    h = s.put(Activation("silu"), s.linear(hidden, "last", s.put(Norm(), s.put(Concat(), *seen))))
     y = s.put(Activation("silu"), s.linear(hidden, "last", s.put(Pool(), h, "mask")))
     s.linear(outputs, "last", y)
     return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))
 
 
 def attention_block(
-    s: Stack, h: str, c: str | None, hidden: int, mix: Attention | ChannelAttention, role: Role, *mask: str
+    s: Stack,
+    h: str,
+    c: str | None,
+    hidden: int,
+    mix: Attention | ChannelAttention,
+    role: Role,
+    *mask: str,
+    inner: int = 0,
 ) -> str:
     """Attention and a two-layer network of each item.
 
@@ -222,6 +229,7 @@ def attention_block(
         mix: the attention.
         role: of its linear layers; the one that makes the modulation is an embedding.
         mask: of the items, if any.
+        inner: width between the two layers, 0: twice as wide as the block.
     """
     m = None if c is None else s.linear(6 * hidden, "embedding", c)
     parts = [] if m is None else [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
@@ -236,5 +244,5 @@ def attention_block(
     y = seen(0)
     q, k, v = (s.linear(hidden, role, y) for _ in range(3))
     h = joined(s.linear(hidden, role, s.put(mix, q, k, v, *mask)), 2)
-    y = s.put(Activation("silu"), s.linear(2 * hidden, role, seen(3)))
+    y = s.put(Activation("silu"), s.linear(inner or 2 * hidden, role, seen(3)))
     return joined(s.linear(hidden, role, y), 5)
