@@ -96,13 +96,17 @@ def test_both_runtimes_choose_as_the_loop_does_ties_and_hidden_ones_included(see
 
 
 def test_places_between_steps_and_beyond_the_grid():
+    """Half a step goes to the even one: 0.5, 1.5 and 3 are 0, 2 and 3; what is too far lies on the border."""
+    place = np.zeros((1, 5, 2), np.float32)
+    place[0, :, 0] = [0.5, 1.5, 3, 1e9, 2e9]
     feed = {
-        "x": np.arange(4, dtype=np.float32).reshape(1, 4, 1),
-        "place": np.array([[[0.5, 0], [1.5, 0], [1e9, 0], [2e9, 0]]], np.float32),  # steps 0, 2, the border, the border
-        "mask": np.ones((1, 4, 1), np.float32),
+        "x": np.arange(5, dtype=np.float32).reshape(1, 5, 1),
+        "place": place,
+        "mask": np.ones((1, 5, 1), np.float32),
     }
-    for found in answers(looking(4, 1, 3, 1.0), feed):
-        assert (found[0, :, :, 1] + found[0, :, :, 0]).tolist() == [[1, 2, 3], [0, 2, 3], [3, 1, 0], [2, 1, 0]]
+    want = [[1, 2, 3, 4], [2, 0, 3, 4], [1, 0, 3, 4], [4, 2, 1, 0], [3, 2, 1, 0]]
+    for found in answers(looking(5, 1, 4, 1.0), feed):
+        assert (found[0, :, :, 1] + found[0, :, :, 0]).tolist() == want
 
 
 def test_the_grid_of_the_committed_jets_is_that_of_their_hardware_units():
