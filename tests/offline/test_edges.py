@@ -114,7 +114,7 @@ def test_the_grid_of_the_committed_jets_is_that_of_their_hardware_units():
     hardware = np.stack([np.ones_like(whole), whole, whole[::-1]], -1)[None]
     x = quark_gluon.particles(hardware, np.array([0.5, 2.0**-7, 2.0**-7]))
     first, step = quark_gluon.PLANE.first, quark_gluon.PLANE.step
-    assert np.array_equal(np.rint(x[..., first : first + 2] * edges.finest(step)), hardware[..., 1:])
+    assert np.array_equal(np.rint(x[..., first : first + 2] * edges.in_steps(step)), hardware[..., 1:])
 
 
 @given(seed=st.integers(0, 10_000))

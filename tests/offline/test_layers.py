@@ -43,6 +43,7 @@ X = Port("x", (4,))
         ([Node("a", ChannelAttention(), ("x", "x", "x", "x"))], "don't fit"),
         ([Node("a", Edges(1, 0.1), ("x", "x", "x"))], "features .* places .* and mask .* don't fit"),
         ([Node("a", Edges(3, 0.1), ("set", "set", "mask"))], "looks for 3 neighbours: an item has 2 others"),
+        ([Node("a", Edges(1, 0.0), ("set", "set", "mask"))], "steps of 0.0: they must be above 0"),
         ([Node("a", Edges(1, 0.1), ("set", "set", "mask")), Node("b", Pool(), ("a", "mask"))], "don't fit"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.offline.inputs import weights_of
 from trigger_ml import tools
 from trigger_ml.errors import GraphError, SpecError
-from trigger_ml.offline import networks, objectives
+from trigger_ml.offline import deploy, networks, objectives
 from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.onnx import model as made
 from trigger_ml.offline.sources import quark_gluon
@@ -83,6 +83,12 @@ def test_hidden_particles_change_nothing_and_order_next_to_nothing(kind, seed):
     moved = answer(x[:, rng.permutation(6)])
     close = np.isclose(moved, want, rtol=0.05, atol=0.02)  # a last bit can move a rounding by one step of 127
     assert close.mean() > 0.9
+
+
+def test_wide_networks_are_run_in_smaller_batches():
+    assert deploy.batch_of(networks.particle_transformer(32, 6, 1, 64, 3, 4)) == deploy.BATCH
+    assert deploy.batch_of(networks.dual_attention(32, 6, 1, 64, 4, 4, 8, quark_gluon.PLANE)) == 1024
+    assert deploy.batch_of(networks.plain_mlp(4, 1 << 25, 8, 2, "float")) == 1
 
 
 def test_every_network_reads_what_is_masked_by_port():

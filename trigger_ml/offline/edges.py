@@ -1,9 +1,9 @@
 """Which items are next to which, the same in every runtime: places are brought to integers before anything is compared.
 
-The neighbours of an item are the others that are there, by falling nearness: the sum of squares of differences of
-``round_half_even(place * (1 / step))``, and of equally near ones that which is listed first. Where fewer than ``count``
-others are there, the item itself stands for the missing ones, so that its difference is 0. Integers beyond ``REACH``
-count as ``REACH``; all sums fit 64 bits (``framework.py`` and ``onnx/rules.py`` do the same).
+The neighbours of an item are the others that are there, the nearest first: nearness is the sum of squared differences
+of ``round_half_even(place * (1 / step))``, and of equally near ones that which is listed first goes before. Where fewer
+than ``count`` others are there, the item itself stands for the missing ones: the difference is then 0. Integers beyond
+``REACH`` count as ``REACH``; all sums fit 64 bits. ``onnx/rules.py`` writes the same.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Plane:
     step: float
 
 
-def finest(step: float) -> np.float32:
-    """What a place is multiplied with: steps in one unit."""
+def in_steps(step: float) -> np.float32:
+    """What brings a place to steps, as a factor: so many are in one unit."""
     return np.float32(1 / step)
 
 
@@ -57,7 +57,7 @@ def nearest(place: Any, mask: Any, count: int, step: float) -> Any:
 
     items = place.shape[-2]
     number = np.arange(items)
-    whole = tf.cast(tf.clip_by_value(tf.round(place * finest(step)), -REACH, REACH), tf.int64)
+    whole = tf.cast(tf.clip_by_value(tf.round(place * in_steps(step)), -REACH, REACH), tf.int64)
     apart = whole[:, :, None] - whole[:, None]
     key = tf.reduce_sum(apart * apart, -1) * items + number
     able = (mask[:, None, :, 0] > 0) & ~np.eye(items, dtype=bool)

@@ -299,8 +299,8 @@ def _shape(node: Node, inputs: list[Shape]) -> Shape:
             return (*first[:-1], sum(s[-1] for s in inputs))
         case Pool() | Attention() | ChannelAttention():
             return _of_items(node, inputs)
-        case Edges(count=count):
-            return _of_edges(node.name, inputs, count)
+        case Edges(count=count, step=step):
+            return _of_edges(node.name, inputs, count, step)
         case Spline() | Reshape() | Cells() | Place():
             return _of_elements(node, inputs)
         case Add() | Modulate():
@@ -326,13 +326,15 @@ def _of_items(node: Node, inputs: list[Shape]) -> Shape:
     return first[1:] if isinstance(node.op, Pool) else first
 
 
-def _of_edges(name: str, inputs: list[Shape], count: int) -> Shape:
+def _of_edges(name: str, inputs: list[Shape], count: int, step: float) -> Shape:
     """The shape of edges from items to others."""
     first, place, mask = inputs
     if len(first) != 2 or len(place) != 2 or place[0] != first[0] or mask != (first[0], 1):
         raise GraphError(f"layer {name!r}: features {first}, places {place} and mask {mask} don't fit")
     if not 1 <= count < first[0]:
         raise GraphError(f"layer {name!r} looks for {count} neighbours: an item has {first[0] - 1} others")
+    if not step > 0:
+        raise GraphError(f"layer {name!r} has a grid of steps of {step}: they must be above 0")
     return first[0], count, 2 * first[1]
 
 

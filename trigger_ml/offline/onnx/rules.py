@@ -190,7 +190,7 @@ def _edges(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
 def _nearest(w: Writer, op: Any, place: Any, mask: Any, items: int) -> Any:
     """``edges.nearest``: sorted keys of which no two are equal, each with the index as its remainder."""
     number = np.arange(items)
-    steps = w.op("Round", w.op("Mul", place, w.const(edges.finest(op.step))))
+    steps = w.op("Round", w.op("Mul", place, w.const(edges.in_steps(op.step))))
     whole = w.op("Cast", w.op("Clip", steps, w.const(-edges.REACH), w.const(edges.REACH)), to=INT64)
     apart = w.op("Sub", *(w.op("Unsqueeze", whole, w.const([axis], np.int64)) for axis in (2, 1)))
     squared = w.op("ReduceSum", w.op("Mul", apart, apart), w.const([-1], np.int64), keepdims=0)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trigger_ml.errors import SpecError
 from trigger_ml.offline import objectives, spec, steps
-from trigger_ml.offline.deploy import Deployed, deploy, lowerings
+from trigger_ml.offline.deploy import Deployed, batch_of, deploy, lowerings
 from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.layers import Network
 from trigger_ml.offline.metrics import Number
@@ -89,7 +89,8 @@ def classifier(
     scaled = objectives.by_port(network, x)
     seen = scaled["x"][scaled["mask"][..., 0] > 0] if "mask" in scaled else scaled["x"]
     weights = trained(place, network, objectives.classifier, (x, label, weight.astype(np.float32)), {"x": seen})
-    return Classifier(network, deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, place.name))
+    models = {k: model(network, weights, k) for k in lowerings()}
+    return Classifier(network, deploy(models, place.folder, place.name, batch_of(network)))
 
 
 def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision, plane: Plane | None = None) -> Network:
