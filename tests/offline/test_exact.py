@@ -9,6 +9,7 @@ from tests.offline.inputs import weights_of
 from trigger_ml import tools
 from trigger_ml.errors import Mismatch
 from trigger_ml.offline import exact, networks, steps
+from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.spec import Network
 from trigger_ml.offline.steps import Wanted
 
@@ -27,6 +28,7 @@ NETWORKS = {
         Network(kind="transformer", hidden=16, blocks=2), "no-embedding-no-last", Wanted(5, 3, 2, True)
     ),
     "particle_transformer": networks.particle_transformer(5, 6, 1, 16, 2, 4, "all"),
+    "dual_attention": networks.dual_attention(5, 6, 1, 16, 2, 4, 3, Plane(2, 0.02), "all"),
 }
 
 

@@ -10,6 +10,7 @@ from trigger_ml import tools
 from trigger_ml.backends.onnx import open_session
 from trigger_ml.errors import Mismatch, Unsupported
 from trigger_ml.offline import networks
+from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.layers import Linear, Network, Node, Port
 from trigger_ml.offline.onnx import model as made
 from trigger_ml.offline.onnx.writer import LOWERINGS, Writer
@@ -85,7 +86,7 @@ def test_a_wide_layer_is_summed_where_it_is_exact(mode):
 
 
 @pytest.mark.parametrize("precision", networks.PRECISIONS)
-@pytest.mark.parametrize("kind", ["residual_mlp", "deep_sets", "particle_transformer"])
+@pytest.mark.parametrize("kind", ["residual_mlp", "deep_sets", "particle_transformer", "dual_attention"])
 def test_mixed_networks_agree_between_lowerings_and_nearly_with_the_framework(kind, precision):
     from trigger_ml.offline.framework import deployed
 
@@ -95,8 +96,10 @@ def test_mixed_networks_agree_between_lowerings_and_nearly_with_the_framework(ki
         network = networks.residual_mlp(6, 4, 32, 3, precision, condition=2, timed=True)
     elif kind == "deep_sets":
         network = networks.deep_sets(5, 6, 2, 32, precision=precision)
-    else:
+    elif kind == "particle_transformer":
         network = networks.particle_transformer(5, 6, 1, 16, 2, 4, precision)
+    else:
+        network = networks.dual_attention(5, 6, 1, 16, 4, 4, 3, Plane(2, 0.02), precision)
     if kind != "residual_mlp":
         feed |= {"x": rng.normal(size=(n, 5, 6)), "mask": rng.random((n, 5, 1)) < 0.7}
     arrays = {p.name: np.asarray(feed[p.name], np.float32) for p in network.ports}

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.offline.inputs import weights_of
 from trigger_ml import tools
-from trigger_ml.errors import SpecError
-from trigger_ml.offline import networks, objectives
+from trigger_ml.errors import GraphError, SpecError
+from trigger_ml.offline import deploy, networks, objectives
+from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.onnx import model as made
 from trigger_ml.offline.sources import quark_gluon
 from trigger_ml.offline.spec import Network
@@ -43,17 +44,28 @@ def test_the_committed_jets():
 def test_networks_that_read_no_particles_are_refused():
     with pytest.raises(SpecError, match='kind is "residual", which reads no particles: take deep_sets'):
         classify._network(Network(kind="residual"), (5, 7), "all")
+    with pytest.raises(GraphError, match='"dual_attention", which reads particles: these events have none'):
+        classify._network(Network(kind="dual_attention"), (5,), "all")
+
+
+def test_near_particles_need_places_and_others():
+    with pytest.raises(SpecError, match="this source does not tell where particles lie"):
+        classify._network(Network(kind="dual_attention"), (32, 7), "all")
+    with pytest.raises(SpecError, match="neighbours is 32: a particle has 31 others, take fewer"):
+        classify._network(Network(kind="dual_attention", neighbours=32), (32, 7), "all", quark_gluon.PLANE)
+    assert quark_gluon.source().plane == quark_gluon.PLANE
 
 
 @pytest.mark.needs_onnx
 @pytest.mark.skipif(tools.find("g++") is None, reason="needs g++")
-@pytest.mark.parametrize("kind", ["deep_sets", "transformer"])
+@pytest.mark.parametrize("kind", ["deep_sets", "transformer", "dual_attention"])
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=10, deadline=None)
 def test_hidden_particles_change_nothing_and_order_next_to_nothing(kind, seed):
     """Low-bit layers see each particle alone; only float sums over particles depend on their order, in last bits."""
     rng = np.random.default_rng(seed)
-    network = classify._network(Network(kind=kind, hidden=16, blocks=2, heads=2), (6, 5), "all")
+    n = Network(kind=kind, hidden=16, blocks=2, heads=2, neighbours=3)
+    network = classify._network(n, (6, 5), "all", Plane(1, 1e-3))
     weights = weights_of(network)
     written = made.model(network, weights, "float")
     session = made.opened(written.content, written.digest)
@@ -71,6 +83,12 @@ def test_hidden_particles_change_nothing_and_order_next_to_nothing(kind, seed):
     moved = answer(x[:, rng.permutation(6)])
     close = np.isclose(moved, want, rtol=0.05, atol=0.02)  # a last bit can move a rounding by one step of 127
     assert close.mean() > 0.9
+
+
+def test_wide_networks_are_run_in_smaller_batches():
+    assert deploy.batch_of(networks.particle_transformer(32, 6, 1, 64, 3, 4)) == deploy.BATCH
+    assert deploy.batch_of(networks.dual_attention(32, 6, 1, 64, 4, 4, 8, quark_gluon.PLANE)) == 1024
+    assert deploy.batch_of(networks.plain_mlp(4, 1 << 25, 8, 2, "float")) == 1
 
 
 def test_every_network_reads_what_is_masked_by_port():

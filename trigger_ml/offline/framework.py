@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.ir.bounds import FLOAT32_EXACT
-from trigger_ml.offline import layers, spline
+from trigger_ml.offline import edges, layers, spline
 from trigger_ml.offline.layers import NORM_EPSILON, SMALLEST, TOP, Linear, Mode, Network, Node, Weights
 from trigger_ml.offline.quantize import INT8_TOP, LEAST_SCALE, quantized
 
@@ -172,6 +172,10 @@ def _of_items(node: Node, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
             return ops.sum(x * inputs[1], axis=-2) / count
         case layers.Spline(bins=bins, bound=bound):
             return spline.moved(x, inputs[1], bins, bound)[0]
+        case layers.Edges(count=count, step=step):
+            return edges.edges(x, edges.nearest(inputs[1], inputs[2], count, step))
+        case layers.ChannelAttention():
+            return _channel_attention(*inputs)
         case _:
             return _attention(node, inputs)
 
@@ -188,6 +192,13 @@ def _attention(node: Node, inputs: list[Any]) -> Any:
         scores = scores + ops.reshape((1.0 - inputs[3]) * layers.MASKED, (-1, 1, 1, items))
     mixed = ops.matmul(ops.softmax(scores, axis=-1), v)
     return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, items, width))
+
+
+def _channel_attention(q: Any, k: Any, v: Any, mask: Any) -> Any:
+    from keras import ops
+
+    scores = ops.matmul(ops.transpose(q, (0, 2, 1)), k * mask) * (1 / np.sqrt(q.shape[-2]))
+    return ops.matmul(v, ops.transpose(ops.softmax(scores, axis=-1), (0, 2, 1)))
 
 
 def _cells(op: layers.Cells, x: Any) -> Any:

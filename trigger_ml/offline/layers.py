@@ -106,7 +106,10 @@ class TimeEmbedding:
 
 @dataclass(frozen=True)
 class Pool:
-    """Mean over the first axis of ``(items, features)``; a second input may be a mask ``(items, 1)`` of 0 and 1."""
+    """Mean over the items of ``(items, features)``; a second input may be a mask ``(items, 1)`` of 0 and 1.
+
+    Of ``(items, neighbours, features)``, without a mask, over the neighbours.
+    """
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,27 @@ class Attention:
     """Softmax attention of q, k, v ``(items, features)``; a mask ``(items, 1)`` may follow (arXiv:1706.03762)."""
 
     heads: int
+
+
+@dataclass(frozen=True)
+class ChannelAttention:
+    """Softmax attention of q, k, v ``(items, features)`` between features, with a mask ``(items, 1)``.
+
+    Each feature is mixed from all, by the sum of its q times their k over the items that are there, over the root of
+    the number of all (M. He, D. Wang, arXiv:2307.04723, without what they add to the scores).
+    """
+
+
+@dataclass(frozen=True)
+class Edges:
+    """From an item to the ``count`` nearest others: ``(items, count, 2 * features)``, its own features and differences.
+
+    Inputs are the features ``(items, features)``, the places by which nearness is told ``(items, dimensions)``, on a
+    grid of ``step``, and the mask ``(items, 1)`` (``edges.py``; Y. Wang et al., arXiv:1801.07829).
+    """
+
+    count: int
+    step: float
 
 
 @dataclass(frozen=True)
@@ -148,7 +172,7 @@ class Place:
 
 Op = (
     Linear | Scale | Activation | Norm | Add | Modulate | Concat | Take | Standardize | TimeEmbedding | Pool | Attention
-    | Spline | Reshape | Cells | Place
+    | ChannelAttention | Edges | Spline | Reshape | Cells | Place
 )  # fmt: skip
 
 
@@ -245,6 +269,8 @@ ARITY: Mapping[type, tuple[int, ...]] = {
     Modulate: (3,),
     Pool: (1, 2),
     Attention: (3, 4),
+    ChannelAttention: (4,),
+    Edges: (3,),
     Spline: (2,),
 }
 """Possible numbers of inputs of an operation, none for two or more; 1 where it is not listed."""
@@ -271,8 +297,10 @@ def _shape(node: Node, inputs: list[Shape]) -> Shape:
             if any(s[:-1] != first[:-1] for s in inputs):
                 raise GraphError(f"layer {node.name!r} sets shapes {inputs} side by side: only the last may differ")
             return (*first[:-1], sum(s[-1] for s in inputs))
-        case Pool() | Attention():
+        case Pool() | Attention() | ChannelAttention():
             return _of_items(node, inputs)
+        case Edges(count=count, step=step):
+            return _of_edges(node.name, inputs, count, step)
         case Spline() | Reshape() | Cells() | Place():
             return _of_elements(node, inputs)
         case Add() | Modulate():
@@ -289,11 +317,25 @@ def _of_items(node: Node, inputs: list[Shape]) -> Shape:
     masked = len(inputs) in (2, 4)
     data, masks = (inputs[:-1], inputs[-1:]) if masked else (inputs, [])
     first = data[0]
+    if len(first) == 3 and inputs == [first]:
+        return first[0], first[2]
     if len(first) != 2 or any(s != first for s in data) or any(mask != (first[0], 1) for mask in masks):
         raise GraphError(f"layer {node.name!r}: shapes {data} and masks {masks} don't fit")
     if isinstance(node.op, Attention) and first[1] % node.op.heads:
         raise GraphError(f"layer {node.name!r}: {first[1]} features don't divide into {node.op.heads} heads")
     return first[1:] if isinstance(node.op, Pool) else first
+
+
+def _of_edges(name: str, inputs: list[Shape], count: int, step: float) -> Shape:
+    """The shape of edges from items to others."""
+    first, place, mask = inputs
+    if len(first) != 2 or len(place) != 2 or place[0] != first[0] or mask != (first[0], 1):
+        raise GraphError(f"layer {name!r}: features {first}, places {place} and mask {mask} don't fit")
+    if not 1 <= count < first[0]:
+        raise GraphError(f"layer {name!r} looks for {count} neighbours: an item has {first[0] - 1} others")
+    if not step > 0:
+        raise GraphError(f"layer {name!r} has a grid of steps of {step}: they must be above 0")
+    return first[0], count, 2 * first[1]
 
 
 def _of_elements(node: Node, inputs: list[Shape]) -> Shape:

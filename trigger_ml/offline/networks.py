@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.layers import (
     Activation,
     Add,
     Attention,
+    ChannelAttention,
+    Concat,
+    Edges,
     Linear,
     Mode,
     Modulate,
@@ -160,13 +164,61 @@ def particle_transformer(
     h = s.linear(hidden, "embedding", s.put(Standardize(), "x"))
     for i in range(blocks):
         role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
-        h = attention_block(s, h, None, hidden, heads, role, "mask")
+        h = attention_block(s, h, None, hidden, Attention(heads), role, "mask")
     y = s.linear(hidden, "outer", s.put(Pool(), s.put(Norm(), h), "mask"))
     s.linear(outputs, "last", s.put(Activation("silu"), y))
     return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))
 
 
-def attention_block(s: Stack, h: str, c: str | None, hidden: int, heads: int, role: Role, *mask: str) -> str:
+def dual_attention(
+    items: int,
+    features: int,
+    outputs: int,
+    hidden: int,
+    blocks: int,
+    heads: int,
+    neighbours: int,
+    plane: Plane,
+    precision: Precision = "none",
+    low: Mode = "ternary",
+) -> Network:
+    """Edges to near items, then attention between items and between features in turn (P-DAT, arXiv:2307.04723).
+
+    The front is one edge convolution (arXiv:1801.07829, arXiv:1902.08570): three layers with ReLU see an item's
+    features and what a neighbour's differ by, and the mean over its neighbours is taken. ``blocks`` attention blocks
+    follow, the first between items. What the front and every block gave goes side by side into the head.
+
+    The front's layers are embeddings and the head's are last layers: the precision ``no-embedding-no-last`` is that of
+    P-DAT-Bit, low bits in the attention blocks alone (BitHEP, arXiv:2504.03387).
+
+    Ports: ``x`` ``(items, features)``, of which ``plane`` says where places stand, and ``mask`` ``(items, 1)``.
+    """
+    s = Stack(precision, low)
+    place = s.put(Take(plane.first, plane.first + 2), "x")
+    h = s.put(Edges(neighbours, plane.step), s.put(Standardize(), "x"), place, "mask")
+    for _ in range(3):
+        h = s.put(Activation("relu"), s.linear(hidden, "embedding", h))
+    seen = [s.put(Pool(), h)]
+    for i in range(blocks):
+        role: Role = "central" if 0 < i < blocks - 1 or blocks == 1 else "outer"
+        mix = ChannelAttention() if i % 2 else Attention(heads)
+        seen.append(attention_block(s, seen[-1], None, hidden, mix, role, "mask", inner=hidden))
+    h = s.put(Activation("silu"), s.linear(hidden, "last", s.put(Norm(), s.put(Concat(), *seen))))
+    y = s.put(Activation("silu"), s.linear(hidden, "last", s.put(Pool(), h, "mask")))
+    s.linear(outputs, "last", y)
+    return Network((Port("x", (items, features)), Port("mask", (items, 1))), tuple(s.nodes))
+
+
+def attention_block(
+    s: Stack,
+    h: str,
+    c: str | None,
+    hidden: int,
+    mix: Attention | ChannelAttention,
+    role: Role,
+    *mask: str,
+    inner: int = 0,
+) -> str:
     """Attention and a two-layer network of each item.
 
     Args:
@@ -174,9 +226,10 @@ def attention_block(s: Stack, h: str, c: str | None, hidden: int, heads: int, ro
         h: items ``(items, hidden)``.
         c: what conditions both by adaptive normalisation, ``(1, hidden)``, if anything.
         hidden: width.
-        heads: of the attention.
+        mix: the attention.
         role: of its linear layers; the one that makes the modulation is an embedding.
         mask: of the items, if any.
+        inner: width between the two layers, 0: twice as wide as the block.
     """
     m = None if c is None else s.linear(6 * hidden, "embedding", c)
     parts = [] if m is None else [s.put(Take(j * hidden, (j + 1) * hidden), m) for j in range(6)]
@@ -190,6 +243,6 @@ def attention_block(s: Stack, h: str, c: str | None, hidden: int, heads: int, ro
 
     y = seen(0)
     q, k, v = (s.linear(hidden, role, y) for _ in range(3))
-    h = joined(s.linear(hidden, role, s.put(Attention(heads), q, k, v, *mask)), 2)
-    y = s.put(Activation("silu"), s.linear(2 * hidden, role, seen(3)))
+    h = joined(s.linear(hidden, role, s.put(mix, q, k, v, *mask)), 2)
+    y = s.put(Activation("silu"), s.linear(inner or 2 * hidden, role, seen(3)))
     return joined(s.linear(hidden, role, y), 5)

@@ -37,17 +37,19 @@ class Network(Section):
 
     TITLE = "network"
 
-    kind: Literal["residual", "deep_sets", "transformer", "unet"] = limited(
-        "residual, deep_sets, transformer or unet", default="residual"
+    kind: Literal["residual", "deep_sets", "transformer", "dual_attention", "unet"] = limited(
+        "residual, deep_sets, transformer, dual_attention or unet", default="residual"
     )
     hidden: int = limited("width", 8, 4096, default=64)
     blocks: int = limited(
-        "blocks; of residual two layers each, of unet grids, of deep_sets on particles layers of each; central needs 3",
+        "blocks; of residual two layers each, of unet grids, of deep_sets on particles layers of each, of "
+        "dual_attention between particles and between features in turn; central needs 3",
         1,
         64,
         default=3,
     )
-    heads: int = limited("heads of attention", 1, 64, default=4)
+    heads: int = limited("heads of attention, of dual_attention of that between particles", 1, 64, default=4)
+    neighbours: int = limited("nearest particles that each looks at first, in dual_attention", 1, 63, default=8)
     patch: int = limited("numbers that are one item of deep_sets, transformer or unet", 1, 4096, default=1)
     latent: int = limited("latent dimensions, where there is a latent space", 1, 1024, default=8)
     low: Literal["ternary", "binary"] = limited("weights of low-bit layers, ternary or binary", default="ternary")
@@ -175,10 +177,13 @@ class Row(Section):
         return dataclasses.replace(self, seed=self.seed + number, trainings=1)
 
     def digest(self) -> str:
-        """sha256 of all values but the title, what only ``--full`` means, and [train] keys that are none."""
+        """sha256 of all values but the title, what only ``--full`` means, and ``YOUNGER`` keys at their defaults."""
         content = dataclasses.asdict(self)
         del content["title"], content["full"]
-        content["train"] = {key: value for key, value in content["train"].items() if value is not None}
+        for section, key in YOUNGER:
+            default = next(f.default for f in dataclasses.fields(SECTIONS[section]) if f.name == key)
+            if content[section][key] == default:
+                del content[section][key]
         return artifact.digest_json(content)
 
 
@@ -209,8 +214,15 @@ READ_BY: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Section and key -> objectives that read it, where not all do."""
 
-OF_KIND = {"heads": ("transformer",), "patch": ("deep_sets", "transformer", "unet")}
+OF_KIND = {
+    "heads": ("transformer", "dual_attention"),
+    "neighbours": ("dual_attention",),
+    "patch": ("deep_sets", "transformer", "unet"),
+}
 """Key of [network] -> kinds that read it, where not all do."""
+
+YOUNGER = (("network", "neighbours"), ("train", "leading_epochs"), ("train", "events"))
+"""Sections and keys that came after numbers of rows were kept: left at their default they change no digest."""
 
 FILE = "spec.toml"
 

@@ -13,7 +13,19 @@ from math import prod
 from trigger_ml.errors import GraphError
 from trigger_ml.offline import spec
 from trigger_ml.offline.grids import doubled, halved, neighbours, patches
-from trigger_ml.offline.layers import Activation, Add, Concat, Network, Norm, Place, Pool, Port, Reshape, Standardize
+from trigger_ml.offline.layers import (
+    Activation,
+    Add,
+    Attention,
+    Concat,
+    Network,
+    Norm,
+    Place,
+    Pool,
+    Port,
+    Reshape,
+    Standardize,
+)
 from trigger_ml.offline.layers import Shape as Grid
 from trigger_ml.offline.networks import Precision, Role, Stack, attention_block, residual_mlp
 
@@ -48,6 +60,8 @@ def network(n: spec.Network, precision: Precision, wanted: Wanted) -> Network:
     if n.kind == "residual":
         w, outputs = wanted, wanted.outputs or wanted.inputs
         return residual_mlp(w.inputs, outputs, n.hidden, n.blocks, precision, n.low, w.condition, w.timed)
+    if n.kind == "dual_attention":
+        raise GraphError('[network] kind is "dual_attention", which reads particles: these events have none')
     if wanted.inputs % n.patch:
         raise GraphError(f"[network] patch is {n.patch}: the events' {wanted.inputs} numbers are no whole patches")
     s = Stack(precision, n.low)
@@ -76,7 +90,7 @@ def _items(s: Stack, n: spec.Network, wanted: Wanted) -> str:
 
 
 def _attended(s: Stack, h: str, c: str | None, n: spec.Network, role: Role) -> str:
-    return attention_block(s, h, c and s.put(Reshape((1, n.hidden)), c), n.hidden, n.heads, role)
+    return attention_block(s, h, c and s.put(Reshape((1, n.hidden)), c), n.hidden, Attention(n.heads), role)
 
 
 def _set_block(s: Stack, h: str, c: str | None, hidden: int, role: Role) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from trigger_ml.errors import Unsupported
 from trigger_ml.ir.bounds import FLOAT32_EXACT, FLOAT64_EXACT
-from trigger_ml.offline import layers
+from trigger_ml.offline import edges, layers
 from trigger_ml.offline.layers import NORM_EPSILON, SMALLEST, TOP, Linear, Network, Node, Weights
 from trigger_ml.offline.onnx.operator import NAME
 from trigger_ml.offline.onnx.packing import packed
@@ -22,7 +22,7 @@ from trigger_ml.offline.onnx.writer import OPERATOR_DOMAIN, Value, Writer
 from trigger_ml.offline.quantize import Codes, quantized
 from trigger_ml.offline.spline import LEAST, LEAST_SLOPE, parameters
 
-FLOAT, DOUBLE = 1, 11
+FLOAT, INT64, DOUBLE = 1, 7, 11
 
 
 def emit(w: Writer, network: Network, weights: Weights, feed: dict[str, Value]) -> Value:
@@ -169,6 +169,40 @@ def _attention(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     return w.op("Reshape", w.op("Transpose", mixed, perm=[0, 2, 1, 3]), w.const([-1, items, width], np.int64))
 
 
+def _channel_attention(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
+    q, k, v, mask = inputs
+    items, _ = seen.shape(node)
+    products = w.op("MatMul", w.op("Transpose", q, perm=[0, 2, 1]), w.op("Mul", k, mask))
+    shares = w.op("Softmax", w.op("Mul", products, w.const(np.float32(1 / np.sqrt(items)))), axis=-1)
+    return w.op("MatMul", v, w.op("Transpose", shares, perm=[0, 2, 1]))
+
+
+def _edges(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
+    op: Any = node.op
+    x, (items, width) = inputs[0], seen.shape(node)
+    index = _nearest(w, op, inputs[1], inputs[2], items)
+    own = w.op("Reshape", x, w.const([-1, items, 1, width], np.int64))
+    near = w.op("GatherND", x, w.op("Unsqueeze", index, w.const([-1], np.int64)), batch_dims=1)
+    spread = w.op("Expand", own, w.const([1, 1, op.count, 1], np.int64))
+    return w.op("Concat", spread, w.op("Sub", near, own), axis=-1)
+
+
+def _nearest(w: Writer, op: Any, place: Any, mask: Any, items: int) -> Any:
+    """``edges.nearest``: sorted keys of which no two are equal, each with the index as its remainder."""
+    number = np.arange(items)
+    steps = w.op("Round", w.op("Mul", place, w.const(edges.in_steps(op.step))))
+    whole = w.op("Cast", w.op("Clip", steps, w.const(-edges.REACH), w.const(edges.REACH)), to=INT64)
+    apart = w.op("Sub", *(w.op("Unsqueeze", whole, w.const([axis], np.int64)) for axis in (2, 1)))
+    squared = w.op("ReduceSum", w.op("Mul", apart, apart), w.const([-1], np.int64), keepdims=0)
+    key = w.op("Add", w.op("Mul", squared, w.const(items, np.int64)), w.const(number, np.int64))
+    there = w.op("Greater", w.op("Reshape", mask, w.const([-1, 1, items], np.int64)), w.const(0.0))
+    able = w.op("And", there, w.const(~np.eye(items, dtype=bool), np.bool_))
+    key = w.op("Where", able, key, w.const(edges.FAR + number, np.int64))
+    least = w.op("TopK", key, w.const([op.count], np.int64), outputs=2, axis=-1, largest=0, sorted=1)
+    found = w.op("Mod", least, w.const(items, np.int64))
+    return w.op("Where", w.op("Less", least, w.const(edges.FAR, np.int64)), found, w.const(number[:, None], np.int64))
+
+
 def _reshape(w: Writer, node: Node, inputs: list[Any], seen: _Seen) -> Any:
     op: Any = node.op
     return w.op("Reshape", inputs[0], w.const([-1, *op.shape], np.int64))
@@ -244,6 +278,8 @@ RULES: dict[type, Rule] = {
     layers.TimeEmbedding: _time,
     layers.Pool: _pool,
     layers.Attention: _attention,
+    layers.ChannelAttention: _channel_attention,
+    layers.Edges: _edges,
     layers.Spline: _spline,
     layers.Reshape: _reshape,
     layers.Cells: _cells,

@@ -52,12 +52,14 @@ class Writer:
         """
         return tools.package("onnx_ir")
 
-    def op(self, kind: str, *inputs: Value, domain: str = "", **attributes: Any) -> Value:
-        """A node with one output, which bears a fresh name."""
-        made = self.ir.node(kind, inputs, attributes=attributes or None, domain=domain)
+    def op(self, kind: str, *inputs: Value, domain: str = "", outputs: int = 1, **attributes: Any) -> Value:
+        """A node; its first output. Outputs bear fresh names."""
+        made = self.ir.node(kind, inputs, attributes=attributes or None, domain=domain, num_outputs=outputs)
         self.nodes.append(made)
-        made.outputs[0].name = made.name = f"t{self._count}"
-        self._count += 1
+        made.name = f"t{self._count}"
+        for output in made.outputs:
+            output.name = f"t{self._count}"
+            self._count += 1
         return made.outputs[0]
 
     def const(self, value: ArrayLike, kind: type = np.float32) -> Value:

@@ -14,10 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import SpecError
+from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.sources.source import Events, Parts, Source
+from trigger_ml.samples.jet_scales import ANGLE_LSB
 
 VARIANT = "qg_1tev_constituents"
 RADIUS = 0.4
+PLANE = Plane(2, ANGLE_LSB / RADIUS)
+"""Eta and phi, in steps of their hardware units."""
 
 
 def particles(hardware: NDArray[np.integer], units: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -65,4 +69,4 @@ def _source(path: Path | None) -> Source:
         quark, quark_test, gluons, gluon_test = (Events(np.empty((len(x), 0), np.float32), x) for x in pools)
         return Parts(quark, gluons, quark_test, gluon_test)
 
-    return Source(parts)
+    return Source(parts, plane=PLANE)

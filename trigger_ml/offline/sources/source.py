@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import SpecError
+from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.metrics import Number
 
 Floats = NDArray[np.float32]
@@ -147,6 +148,7 @@ class Source:
         grid: the axes of which truth's dimensions, without the leading ones, are the cells, the last one fastest, for
             networks on a grid; None: one axis.
         around: axes of the grid that close in a circle.
+        plane: where an event's particles lie, for networks that look for near ones; None: it has none.
     """
 
     parts: Callable[[int, int], Parts]
@@ -159,3 +161,4 @@ class Source:
     leading: int = 0
     grid: tuple[int, ...] | None = None
     around: tuple[int, ...] = ()
+    plane: Plane | None = None

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from trigger_ml.errors import SpecError
 from trigger_ml.offline import objectives, spec, steps
-from trigger_ml.offline.deploy import Deployed, deploy, lowerings
+from trigger_ml.offline.deploy import Deployed, batch_of, deploy, lowerings
+from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.layers import Network
 from trigger_ml.offline.metrics import Number
-from trigger_ml.offline.networks import Precision, deep_sets, particle_transformer
+from trigger_ml.offline.networks import Precision, deep_sets, dual_attention, particle_transformer
 from trigger_ml.offline.onnx.model import model
 from trigger_ml.offline.sources.source import Source
 from trigger_ml.offline.steps import Wanted
@@ -49,7 +50,7 @@ def classify(place: Place, source: Source, precision: Precision) -> Measured:
     if p.data is p.simulation or not p.test.reco.size:
         raise SpecError(f"[sample] {row.sample.name} can't be told apart: data is simulation, or nothing is measured")
     ones = np.ones(len(p.data) + len(p.simulation), np.float32)
-    net = classifier(place, precision, p.data.reco, p.simulation.reco, ones)
+    net = classifier(place, precision, p.data.reco, p.simulation.reco, ones, source.plane)
     signal, background = net(p.test_data.reco), net(p.test.reco)
     found = auc(background, signal)
     metrics = {"auc": Number(found.value, found.error)}
@@ -63,23 +64,40 @@ def classify(place: Place, source: Source, precision: Precision) -> Measured:
     return measured.of_step(row, net.deployed, net.network, metrics, p.test.reco, drawn)
 
 
-def classifier(place: Place, precision: Precision, data: Floats, simulation: Floats, weight: Floats) -> Classifier:
-    """A trained, deployed classifier of data (label 1) against simulation; ``weight`` in that order."""
+def classifier(
+    place: Place,
+    precision: Precision,
+    data: Floats,
+    simulation: Floats,
+    weight: Floats,
+    plane: Plane | None = None,
+) -> Classifier:
+    """A trained, deployed classifier of data (label 1) against simulation.
+
+    Args:
+        place: of the row's training.
+        precision: of its layers.
+        data: events, or particles with their mask as last feature.
+        simulation: the same.
+        weight: of data's events, then of simulation's.
+        plane: where particles lie, if they do.
+    """
     row = place.row
     x = np.concatenate([data, simulation])
     label = np.concatenate([np.ones(len(data)), np.zeros(len(simulation))]).astype(np.float32)
-    network = _network(row.network, x.shape[1:], precision)
+    network = _network(row.network, x.shape[1:], precision, plane)
     scaled = objectives.by_port(network, x)
     seen = scaled["x"][scaled["mask"][..., 0] > 0] if "mask" in scaled else scaled["x"]
     weights = trained(place, network, objectives.classifier, (x, label, weight.astype(np.float32)), {"x": seen})
-    return Classifier(network, deploy({k: model(network, weights, k) for k in lowerings()}, place.folder, place.name))
+    models = {k: model(network, weights, k) for k in lowerings()}
+    return Classifier(network, deploy(models, place.folder, place.name, batch_of(network)))
 
 
-def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision) -> Network:
+def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision, plane: Plane | None = None) -> Network:
     """The network of the spec for one event's shape: ``(dimensions,)``, or ``(items, features and mask)``.
 
     Raises:
-        SpecError: this kind reads no particles.
+        SpecError: this kind reads no particles, or looks for near ones where there are none.
     """
     if len(shape) == 1:
         return steps.network(n, precision, Wanted(shape[0], 1))
@@ -90,4 +108,13 @@ def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision) -> N
         return deep_sets(items, features - 1, 1, n.hidden, n.blocks, precision, n.low)
     if n.kind == "transformer":
         return particle_transformer(items, features - 1, 1, n.hidden, n.blocks, n.heads, precision, n.low)
-    raise SpecError(f'[network] kind is "{n.kind}", which reads no particles: take deep_sets or transformer')
+    if n.kind == "dual_attention":
+        if plane is None:
+            raise SpecError('[network] kind is "dual_attention": this source does not tell where particles lie')
+        if n.neighbours >= items:
+            raise SpecError(f"[network] neighbours is {n.neighbours}: a particle has {items - 1} others, take fewer")
+        sizes = (n.hidden, n.blocks, n.heads, n.neighbours)
+        return dual_attention(items, features - 1, 1, *sizes, plane, precision, n.low)
+    raise SpecError(
+        f'[network] kind is "{n.kind}", which reads no particles: take deep_sets, transformer or dual_attention'
+    )
