@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -12,7 +11,7 @@ from trigger_ml import artifact, cli
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.offline import run as rows
 from trigger_ml.offline import table
-from trigger_ml.offline.spec import Network, load, parse
+from trigger_ml.offline.spec import load, parse
 
 GOOD = 'name = "a"\ntitle = "b"\n[sample]\nname = "gaussians"\n[objective]\nname = "classifier"\n'
 
