@@ -112,9 +112,14 @@ def test_a_format_that_is_no_integer_is_refused_and_not_cut(formats: tuple[objec
 @pytest.mark.parametrize(("width", "frac"), [(-1, 0), (63, 0), (8, 63), (8, -63)])
 def test_formats_out_of_range_are_refused(width: int, frac: int) -> None:
     with pytest.raises(GraphError, match="outside"):
-        Fixed(True, width, frac)
+        Formats.uniform(Fixed(True, width, frac))
     with pytest.raises(GraphError, match="outside"):
         Formats.of(1, [8, width], [0, frac])
+
+
+def test_an_interval_may_need_one_bit_more_than_a_format_can_declare() -> None:
+    assert Fixed.holding(-(2**61) - 1, 2**62 - 1, 3) == Fixed(True, 63, 3)
+    assert Fixed.holding(-(2**61), 2**61 - 1, 3).width == 62
 
 
 def cpp_oracle(cases: list[tuple[Fixed, Fixed, Rounding, Overflow]], folder: Path, headers: Path) -> list[np.ndarray]:

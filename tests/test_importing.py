@@ -170,6 +170,22 @@ def test_a_model_with_other_inputs_runs_on_random_vectors_alone(tmp_path: Path) 
     assert "gives no seed" in bundle.open_bundle(Path(packed["bundle"])).members[bundle.MENU].decode()
 
 
+@pytest.mark.usefixtures("importer")
+def test_a_graph_without_an_array_runs_and_is_bundled(importer: SimpleNamespace, file: Path, tmp_path: Path) -> None:
+    b = Builder()
+    importer.graph = b.graph(b.add(ops.Relu(), b.input((3,), Fixed(True, 6, 0), "x"), name="score"))
+    importing.bring_in(file, tmp_path / "small", quiet())
+    text = (tmp_path / "small" / "spec.toml").read_text()
+    (tmp_path / "small" / "spec.toml").write_text(text + FEW)
+    assert io.digest(io.load(tmp_path / "small")) == io.digest(importer.graph.with_meta(name="small"))
+    made = pipeline.run(tmp_path / "small", quiet(), tmp_path / "out")
+    assert made["verdict"] == "PASS"
+    assert [(row["engine"], row["mismatches"]) for row in made["agreement"]] == [("cpp", 0), ("onnx", 0)]
+    packed = Path(bundle.bundle(tmp_path / "out" / "small", quiet(), tmp_path / "out")["bundle"])
+    assert io.digest(bundle.open_bundle(packed).graph) == made["graph"]["digest"]
+    assert all(check["ok"] for check in verify_bundle(packed, quiet(), 500)["checks"])
+
+
 def test_a_score_of_the_samples_events_gets_a_threshold_and_physics_without_a_twin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import with_decision
 from trigger_ml.physics import menu, rate_table
 from trigger_ml.physics.menu_decisions import decisions
-from trigger_ml.samples import l1_objects, layout
+from trigger_ml.samples import l1_objects, rate_background
 from trigger_ml.samples.contents import REGIONS
 from trigger_ml.samples.dataset import Split
 from trigger_ml.samples.features import FEATURES
@@ -333,11 +333,11 @@ def test_two_scores_predict_their_background(tmp_path, interpreted, monkeypatch)
 def test_a_background_that_we_write_is_read_as_its_own_reader_does(tmp_path):
     x, stored = files.events(500, 3), np.where(np.arange(500) % 4, np.arange(500) // 5, -1).astype(np.int32)
     blocks = ((x[i : i + 200], stored[i : i + 200]) for i in range(0, 500, 200))
-    layout.write_background(tmp_path / "all.h5", "zero_bias", 20.0, 500, blocks, {})
+    rate_background.write(tmp_path / "all.h5", "zero_bias", 20.0, 500, blocks, {})
     found = zero_bias.survey(tmp_path / "all.h5", FEATURES, Wanted(57))
     read = list(zero_bias.blocks(found, found.background, 130))
     muons = np.concatenate([leading_muon(piece) for piece in read])
-    theirs = layout.read_background(tmp_path / "all.h5")
+    theirs = rate_background.read(tmp_path / "all.h5")
     assert np.array_equal(np.concatenate(read), x)
     assert np.array_equal(zero_bias.sources(found, muons), theirs.source())
     assert (found.events, found.pileup, found.dataset, found.signals) == (500, 20.0, "background/all", {})

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from trigger_ml import artifact, scan
+from trigger_ml import artifact, collect, scan
 from trigger_ml.errors import SpecError
+from trigger_ml.fixed import Fixed
+from trigger_ml.ir import io
+from trigger_ml.ir.build import Builder
+from trigger_ml.ir.graph import Graph
 from trigger_ml.physics import precision
+from trigger_ml.workspace import open_run
 
 SPEC = """
 name = "tiny"
@@ -35,7 +41,9 @@ def write(folder: Path, family: str = "mlp") -> Path:
 
 
 @pytest.mark.needs_train
-def test_more_bits_are_worth_more_and_a_second_scan_does_nothing(tmp_path: Path) -> None:
+def test_more_bits_are_worth_more_and_a_second_scan_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     where, console = write(tmp_path / "tiny"), Console(record=True, quiet=True)
     found = precision.read(scan.scan(where, console, tmp_path / "out", [8, 2], ["ptq"]))
     assert [p.bits for p in found.points] == [2, 8]
@@ -49,6 +57,34 @@ def test_more_bits_are_worth_more_and_a_second_scan_does_nothing(tmp_path: Path)
     scan.scan(where, console, tmp_path / "out", [2, 8], ["ptq"])
     after = (artifact.read_json(file), (tmp_path / "out" / "tiny" / "stamps" / "scan_ptq_8.json").stat().st_mtime_ns)
     assert after == before
+    shown_until_something_changes(where, tmp_path / "out", monkeypatch)
+
+
+def shown_until_something_changes(where: Path, out: Path, patch: pytest.MonkeyPatch) -> None:
+    """On the report: whatever it is made from is another, it is left out and the report says why."""
+    ws = open_run(where, out, Console(quiet=True))
+    (one, two), file = [network(weight) for weight in (1, 2)], ws.folder / scan.FILE
+    content = artifact.read_json(file)
+    assert collect._scan(ws, one)[1] == collect._scan(ws, two)[1] == ""  # no graph was there when it was made
+    own = content | {"own": content["points"][0], "made_from": content["made_from"] | {"graph": io.digest(one)}}
+    artifact.write_json(file, own)
+    assert collect._scan(ws, one)[0] == precision.read(own)
+    assert collect._scan(ws, two) == (None, "scan.json is of another graph: run `trigger-ml scan` again.")
+    trained = dataclasses.replace(ws.spec, train=dataclasses.replace(ws.spec.train, epochs=7))
+    found, why = collect._scan(dataclasses.replace(ws, spec=trained), one)
+    assert (found, why) == (None, "scan.json is of another spec: run `trigger-ml scan` again.")
+    with patch.context() as other:
+        other.setattr("trigger_ml.depends.code", lambda *parts: "of tomorrow")
+        assert collect._scan(ws, one)[1] == "scan.json is of another program: run `trigger-ml scan` again."
+    artifact.write_json(file, {name: value for name, value in own.items() if name != "made_from"})  # before it said so
+    assert collect._scan(ws, one)[1].startswith("scan.json is of another graph and spec and sample and program: ")
+    file.unlink()
+    assert collect._scan(ws, one) == (None, "")
+
+
+def network(weight: int) -> Graph:
+    b = Builder()
+    return b.graph(b.affine(b.input((2,), Fixed(True, 5, 0)), [[weight], [1]], [0], 0))
 
 
 @pytest.mark.parametrize(

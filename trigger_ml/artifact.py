@@ -312,12 +312,13 @@ Upgrade = Callable[[Json, dict[str, NDArray[Any]]], tuple[Json, dict[str, NDArra
 
 
 def save(path: Path, kind: str, version: int, content: Json, arrays: Arrays | None = None) -> str:
-    """Write ``path`` (``.json``) and, if there are arrays, ``path`` with ``.npz``; return the digest.
+    """Write ``path`` (``.json``) and, unless ``arrays`` is None, ``path`` with ``.npz``; return the digest.
 
+    A kind of artifact that has arrays always has both files, though one may happen to hold no array.
     The JSON is written last and holds the digest of both, so that a pair from two different runs is never accepted.
     """
     digest = content_digest(kind, version, content, arrays or {})
-    if arrays:
+    if arrays is not None:
         write_npz(path.with_suffix(".npz"), arrays)
     envelope = {"kind": kind, "version": version, "digest": digest, "arrays": sorted(arrays or {}), "content": content}
     write_json(path, envelope)

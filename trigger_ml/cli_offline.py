@@ -96,38 +96,26 @@ def compare(
 
 
 @app.command()
-def pairs(
-    folder: Annotated[Path, typer.Argument(help="Where data.npz and simulation.npz go.", show_default=False)],
-    collisions: Annotated[
-        int, typer.Option(min=1, help="To generate for each of the two; above 2000 in steps of so many.")
-    ] = 50_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of generator and detector.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make them.")] = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Make Z+jet pairs for unfolding, in the layout of OmniFold's sample.
-
-    Stopped, it goes on where it was.
-    """
-    from trigger_ml.samples.jet_pairs_maker import Settings, make
-
-    made = make(Settings(collisions, seed), folder, console(), workers)
-    give({prior: str(path) for prior, path in made.items()}, as_json)
-
-
-@app.command()
 def sample(
-    source: Annotated[str, typer.Argument(help="One that can write, e.g. shower_voxels.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The file to write.", show_default=False)],
-    events: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
+    source: Annotated[str, typer.Argument(help="One that can write: shower_voxels or zjets.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The file to write; of zjets the folder.", show_default=False)],
+    events: Annotated[int, typer.Option(min=1, help="How many; of zjets collisions for each of its two files.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The only source of randomness.")] = 1,
     kind: Annotated[str, typer.Option(help="Of events, where a source has several; empty: its first.")] = "",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make them, of zjets.")] = 1,
+    as_json: AsJson = False,
 ) -> None:
-    """Make events of a source and write them in the layout that it reads."""
+    """Make events of a source and write them in the public layout that it reads.
+
+    shower_voxels: the CaloChallenge's. zjets: OmniFold's; stopped, it goes on where it was.
+    """
     from trigger_ml.offline import events as made
 
-    made.write(source, out, events, seed, kind)
-    console().print(f"{events} events of {source} in {out}", highlight=False)
+    files = made.write(source, out, made.Wanted(events, seed, kind, workers), console())
+    if as_json:
+        give({what: str(path) for what, path in files.items()}, as_json)
+    else:
+        console().print(f"{source}: {', '.join(map(str, files.values()))}", highlight=False)
 
 
 @app.command()

@@ -93,7 +93,10 @@ def collect(ws: Workspace) -> ReportData:
     left_out = ((k.name, k.left_out(ws.spec.engines)) for k in kinds(ws.spec))
     skipped += [Skipped(name, why) for name, why in left_out if why is not None]
     rates, no_rates = _rates(ws, graph)
-    skipped += [Skipped("rates", no_rates)] if no_rates else []
+    scan, no_scan = _scan(ws, graph)
+    reuse, no_reuse = _reuse(ws, graph)
+    reasons = (("rates", no_rates), ("scan", no_scan), ("scan --reuse", no_reuse))
+    skipped += [Skipped(verb, why) for verb, why in reasons if why]
     return ReportData(
         model=ws.spec.name,
         agreement=tuple(_agreement(kind, row) for kind, row in rows),
@@ -106,8 +109,8 @@ def collect(ws: Workspace) -> ReportData:
         skipped=tuple(skipped),
         failures=_failures(physics, ws.spec.physics.rank_correlation),
         rates=rates,
-        scan=_scan(ws),
-        reuse=_reuse(ws, graph),
+        scan=scan,
+        reuse=reuse,
     )
 
 
@@ -157,17 +160,32 @@ def _physics(ws: Workspace, graph: Graph) -> tuple[PhysicsResult | None, str]:
     return made, ""
 
 
-def _scan(ws: Workspace) -> PrecisionScan | None:
-    """What `trigger-ml scan` left, if anything."""
+def _scan(ws: Workspace, graph: Graph) -> tuple[PrecisionScan | None, str]:
+    """What `trigger-ml scan` left, if it is of what is there now, or None and why not; no reason where there is none.
+
+    A scan made before there was a graph shows no widths of its own, and stays true whatever the graph.
+    """
     path = ws.folder / SCAN
-    return precision.read(artifact.read_json(path)) if path.exists() else None
+    if not path.exists():
+        return None, ""
+    content = artifact.read_json(path)
+    found, before = precision.read(content), content.get("made_from", {})
+    now = {"graph": io.digest(graph), **depends.of_scan(ws, ws.spec)}
+    changed = [name for name in now if before.get(name) != now[name] and not (name == "graph" and found.own is None)]
+    if changed:
+        return None, f"{SCAN} is of another {' and '.join(changed)}: run `trigger-ml scan` again."
+    return found, ""
 
 
-def _reuse(ws: Workspace, graph: Graph) -> ReuseScan | None:
-    """What `trigger-ml scan --reuse` left, if it is of this graph."""
+def _reuse(ws: Workspace, graph: Graph) -> tuple[ReuseScan | None, str]:
+    """What `trigger-ml scan --reuse` left, likewise."""
     path = ws.folder / REUSE
-    found = sharing.read(artifact.read_json(path)) if path.exists() else None
-    return found if found is not None and found.graph == io.digest(graph) else None
+    if not path.exists():
+        return None, ""
+    found = sharing.read(artifact.read_json(path))
+    if found.graph != io.digest(graph):
+        return None, f"{REUSE} is of another graph: run `trigger-ml scan --reuse` again."
+    return found, ""
 
 
 def _rates(ws: Workspace, graph: Graph) -> tuple[RateTable | None, str]:

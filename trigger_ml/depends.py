@@ -11,6 +11,7 @@ from trigger_ml.errors import ArtifactError
 from trigger_ml.ir import io
 from trigger_ml.ir.graph import Graph
 from trigger_ml.program import code
+from trigger_ml.spec import Spec
 from trigger_ml.workspace import Workspace
 
 MEANING = ("ir", "fixed.py")
@@ -58,6 +59,15 @@ def of_estimate(ws: Workspace, graph: Graph) -> dict[str, str]:
         require_build(ws, graph, SYNTHESISED)
         inputs |= ws.made(f"build_{SYNTHESISED}")
     return inputs
+
+
+def of_scan(ws: Workspace, spec: Spec) -> dict[str, str]:
+    """What the points of a scan of precisions are made from; ``spec`` is the run's, or that of one point."""
+    return {
+        "spec": spec.digest("seed", "model", "train"),
+        "sample": ws.events_digest,
+        "program": code("families", "frontends", "physics", *MEANING),
+    }
 
 
 def synthesised(ws: Workspace) -> bool:

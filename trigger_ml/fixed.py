@@ -23,6 +23,8 @@ Integers = NDArray[Any]
 """An array of int64, or of Python ints (dtype object) where 64 bits are not enough."""
 
 MAX_WIDTH = 62
+"""Bits of the widest format that a graph can declare."""
+
 MAX_FRAC = 62
 
 
@@ -61,7 +63,9 @@ class Overflow(StrEnum):
 class Fixed:
     """One fixed-point format: ``width`` bits in all, the sign among them, of which ``frac`` stand behind the point.
 
-    ``frac`` may be negative or larger than ``width``. ``width`` 0 is an element that is always zero.
+    ``frac`` may be negative or larger than ``width``. ``width`` 0 is an element that is always zero. What a graph
+    declares has at most 62 bits (:class:`Formats`); what is derived may have more: an interval below 2**62 in
+    magnitude needs 63 with its sign.
 
     >>> Fixed(True, 8, 3)
     ap_fixed<8,5>
@@ -69,7 +73,7 @@ class Fixed:
     (-128, 127)
 
     Raises:
-        GraphError: a width outside 0...62 or a fraction outside -62...62.
+        GraphError: a negative width or a fraction outside -62...62.
     """
 
     signed: bool
@@ -78,8 +82,8 @@ class Fixed:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not 0 <= self.width <= MAX_WIDTH:
-            raise GraphError(f"width {self.width} is outside 0...{MAX_WIDTH}: choose a narrower format")
+        if self.width < 0:
+            raise _no_width(self.width)
         if not -MAX_FRAC <= self.frac <= MAX_FRAC:
             raise GraphError(f"fraction length {self.frac} is outside -{MAX_FRAC}...{MAX_FRAC}: rescale the tensor")
 
@@ -112,6 +116,10 @@ class Fixed:
         signed = lo < 0
         width = max(max(int(hi), 0).bit_length(), (-int(lo) - 1).bit_length() if signed else 0)
         return Fixed(signed, max(width + signed, 1), frac)
+
+
+def _no_width(width: int) -> GraphError:
+    return GraphError(f"width {width} is outside 0...{MAX_WIDTH}: choose a narrower format")
 
 
 def whole(values: ArrayLike, what: str) -> NDArray[np.int64]:
@@ -165,8 +173,10 @@ class Formats:
         s, f = np.where(live, s, 0), np.where(live, f, f[live].max() if live.any() else 0)
         if s.size and all(np.all(z == z.flat[0]) for z in (s, w, f)):
             s, w, f = (np.array(z.flat[0], np.int64) for z in (s, w, f))
-        Fixed(False, int(w.max(initial=0)), int(np.abs(f).max(initial=0)))
-        Fixed(False, int(w.min(initial=0)), 0)
+        for end in (int(w.min(initial=0)), int(w.max(initial=0))):
+            if not 0 <= end <= MAX_WIDTH:
+                raise _no_width(end)
+        Fixed(False, 0, int(np.abs(f).max(initial=0)))
         for z in (s, w, f):
             z.setflags(write=False)
         return Formats(s, w, f)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trigger_ml import artifact, plugins
+from trigger_ml import artifact, depends, plugins
 from trigger_ml.errors import SpecError
 from trigger_ml.estimators import opcount
 from trigger_ml.ir import io
@@ -20,7 +20,6 @@ from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.physics import roc
 from trigger_ml.pipeline import fresh_checkpoints
-from trigger_ml.program import code
 from trigger_ml.spec import PRUNING, Spec
 from trigger_ml.workspace import Workspace, open_run
 
@@ -49,7 +48,8 @@ def scan(
 
     Returns:
         ``points``, one for each width and method, and ``own`` and ``float``, the model's own widths where its run has a
-        graph, and the float twin: each with the AUC of every signal with its error, and EBOPs.
+        graph, and the float twin: each with the AUC of every signal with its error, and EBOPs; ``made_from``, the
+        digests by which the report knows whether they are of what is there then.
 
     Raises:
         SpecError: an imported model, an unknown method, no widths, or a model of trees.
@@ -66,7 +66,10 @@ def scan(
     with ws.writing():
         for method in methods:
             points += [_point(ws, method, n) for n in sorted(set(bits))]
-        found = {"points": points, "own": _own(ws), "float": _floating(ws, points[0])}
+        own = _graph(ws)
+        made_from = depends.of_scan(ws, ws.spec) | ({} if own is None else {"graph": io.digest(own)})
+        measured = None if own is None else {"ebops": _ebops(own), "auc": _auc(ws, own)}
+        found = {"made_from": made_from, "points": points, "own": measured, "float": _floating(ws, points[0])}
         artifact.write_json(ws.folder / FILE, found)
     _show(found, console)
     return found
@@ -78,11 +81,7 @@ def _point(ws: Workspace, method: str, bits: int) -> dict[str, Any]:
     spec = dataclasses.replace(ws.spec, model=model, train=train)
     folder, shared = ws.folder / "scan" / f"{method}_{bits}", ws.folder / "scan" / "float"
     step = f"scan_{method}_{bits}"
-    inputs = {
-        "spec": spec.digest("seed", "model", "train"),
-        "sample": ws.sample.digest,
-        "program": code("families", "frontends", "physics", "ir", "fixed.py"),
-    }
+    inputs = depends.of_scan(ws, spec)
     file = f"scan/{method}_{bits}/point.json"
 
     def work() -> None:
@@ -122,13 +121,10 @@ def _auc(ws: Workspace, graph: Graph) -> dict[str, Any]:
     }
 
 
-def _own(ws: Workspace) -> dict[str, Any] | None:
+def _graph(ws: Workspace) -> Graph | None:
     """The model itself, if its run has been converted or it is frozen."""
     home = next((f for f in (ws.folder / "graph", ws.model) if (f / io.FILE).exists()), None)
-    if home is None:
-        return None
-    graph = io.load(home)
-    return {"ebops": _ebops(graph), "auc": _auc(ws, graph)}
+    return None if home is None else io.load(home)
 
 
 def _floating(ws: Workspace, point: Mapping[str, Any]) -> dict[str, Any]:

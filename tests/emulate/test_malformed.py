@@ -17,7 +17,7 @@ from trigger_ml import cli
 from trigger_ml.emulate import readers
 from trigger_ml.emulate.events import Wanted
 from trigger_ml.errors import TriggerError
-from trigger_ml.samples.features import COLUMN
+from trigger_ml.samples.features import COLUMN, FEATURES
 
 pytestmark = pytest.mark.needs_emulate
 pytest.importorskip("uproot")
@@ -177,7 +177,11 @@ MALFORMED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "hdf5 of floats": (lambda p: files.write_hdf5(p, {"x": X.astype(float)}), "x float64 (400, 57)"),
     "hdf5 outside the input": (
         lambda p: files.write_hdf5(p, {"x": with_value("jet3_pt", 5000)}),
-        "event 333 holds an integer outside the model's input format",
+        "bad: event 333 holds 5000 in column 36 (the first is 0), outside the model's input range -4096...4095: ",
+    ),
+    "parquet outside the input": (
+        lambda p: files.write_parquet(p, {f.name: with_value("mu0_eta", -5000)[:, i] for i, f in enumerate(FEATURES)}),
+        "bad: event 333 holds -5000 in column mu0_eta, outside the model's input range -4096...4095: ",
     ),
     "hdf5 of 64 bits": (
         lambda p: files.write_hdf5(p, {"x": np.full((9, 57), 2**64 - 1, np.uint64)}), "holds an integer of 64 bits"

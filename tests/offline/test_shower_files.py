@@ -211,8 +211,11 @@ def test_a_written_sample_is_a_source(tmp_path, capsys):
 
 
 def test_only_sources_that_can_write_do(tmp_path):
-    with pytest.raises(SpecError, match="writes no files: those that do are .*shower_voxels"):
-        events.write("gaussians", tmp_path / "x.hdf5", 10, 1)
+    with pytest.raises(SpecError, match="writes no files: those that do are shower_voxels, zjets"):
+        events.write("gaussians", tmp_path / "x.hdf5", events.Wanted(10, 1))
+    with pytest.raises(SpecError, match="one process: leave --workers out"):
+        events.write("shower_voxels", tmp_path / "x.hdf5", events.Wanted(10, 1, workers=2))
+    assert not list(tmp_path.iterdir())
     with pytest.raises(SpecError, match="no source 'showr'"):
         events.module("showr")
 
@@ -232,7 +235,7 @@ def test_the_numbers_of_two_files_from_the_command_line(tmp_path, capsys, monkey
     pytest.importorskip("scipy", reason="needs the extra report")
     monkeypatch.setattr(metrics, "told_apart", lambda *_: Number(0.5, 0.01))
     for name, kind, seed in (("a", "gflash_photon", 1), ("b", "gflash_photon", 2), ("c", "gflash_electron", 3)):
-        events.write("shower_voxels", tmp_path / f"{name}.hdf5", 2000, seed, kind)
+        events.write("shower_voxels", tmp_path / f"{name}.hdf5", events.Wanted(2000, seed, kind))
     (tmp_path / "c.xml").write_bytes((tmp_path / "a.xml").read_bytes())
     found = []
     for name in ("b", "c"):

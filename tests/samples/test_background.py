@@ -13,7 +13,7 @@ from trigger_ml import artifact, cli
 from trigger_ml.emulate import readers
 from trigger_ml.emulate.events import Wanted
 from trigger_ml.errors import SampleError, SpecError
-from trigger_ml.samples import calo_regions, l1_objects, layout, maker, pileup, production
+from trigger_ml.samples import calo_regions, l1_objects, layout, maker, pileup, production, rate_background
 from trigger_ml.samples.contents import OBJECTS, REGIONS, Contents
 from trigger_ml.samples.features import encode
 from trigger_ml.samples.maker import Settings
@@ -40,11 +40,11 @@ def blocks(x: np.ndarray, source: np.ndarray, size: int) -> Iterator[tuple[np.nd
 def test_however_it_is_cut_it_is_the_same_file(tmp_path: Path, contents: Contents, size: int) -> None:
     x, source = events(contents, 4096), np.random.default_rng(2).integers(-1, 50, 4096).astype(np.int32)
     whole, cut = tmp_path / "whole.h5", tmp_path / "cut.h5"
-    digest = layout.write_background(whole, "zero_bias", 20.0, 4096, [(x, source)], {"seed": 1}, contents)
-    layout.write_background(cut, "zero_bias", 20.0, 4096, blocks(x, source, size), {"seed": 1}, contents)
+    digest = rate_background.write(whole, "zero_bias", 20.0, 4096, [(x, source)], {"seed": 1}, contents)
+    rate_background.write(cut, "zero_bias", 20.0, 4096, blocks(x, source, size), {"seed": 1}, contents)
     assert cut.read_bytes() == whole.read_bytes()
     assert digest == artifact.digest_arrays({"background/all": x, "background/source": source})
-    made = layout.read_background(cut)
+    made = rate_background.read(cut)
     assert (made.contents, made.events, made.digest, made.pileup) == (contents, 4096, digest, 20.0)
     made.verify()
     read = list(made.blocks(size))
@@ -57,17 +57,17 @@ def test_however_it_is_cut_it_is_the_same_file(tmp_path: Path, contents: Content
 def test_sources_are_those_that_a_sample_would_have(tmp_path: Path, contents: Contents) -> None:
     x, source = events(contents, 300), np.random.default_rng(2).integers(-1, 50, 300).astype(np.int32)
     path, sample = tmp_path / "background.h5", tmp_path / "sample.h5"
-    layout.write_background(path, "zero_bias", 20.0, 300, [(x, source)], {}, contents)
+    rate_background.write(path, "zero_bias", 20.0, 300, [(x, source)], {}, contents)
     parts = {f"{group}/{part}": x for group in ("background", "signals/a") for part in layout.PARTS}
     layout.write(sample, "zero_bias", 20.0, parts | {"background/source": source}, {}, contents)
-    assert np.array_equal(layout.read_background(path).source(), layout.read(sample, "zero_bias", contents).source)
+    assert np.array_equal(rate_background.read(path).source(), layout.read(sample, "zero_bias", contents).source)
 
 
 @pytest.mark.parametrize("given", [0, 99, 101, 250])
 def test_another_number_of_events_leaves_nothing(tmp_path: Path, given: int) -> None:
     x, source = events(REGIONS, 250), np.zeros(250, np.int32)
     with pytest.raises(SampleError, match=f"was to have 100 events, and {given} were given"):
-        layout.write_background(
+        rate_background.write(
             tmp_path / "b.h5", "zero_bias", 20.0, 100, blocks(x[:given], source[:given], 64), {}, REGIONS
         )
     assert not list(tmp_path.iterdir())
@@ -77,7 +77,7 @@ def test_impossible_events_are_not_written(tmp_path: Path) -> None:
     x = events(REGIONS, 50)
     x[20, 3] = -1
     with pytest.raises(SampleError, match=r"event 20: region_p0_e3 is -1, allowed 0\.\.\.1023"):
-        layout.write_background(tmp_path / "b.h5", "zero_bias", 20.0, 50, [(x, np.zeros(50))], {}, REGIONS)
+        rate_background.write(tmp_path / "b.h5", "zero_bias", 20.0, 50, [(x, np.zeros(50))], {}, REGIONS)
     assert not list(tmp_path.iterdir())
 
 
@@ -119,43 +119,43 @@ MALFORMED = {
 @pytest.mark.parametrize("case", MALFORMED)
 def test_a_malformed_file_is_refused_in_one_sentence(tmp_path: Path, case: str) -> None:
     path = tmp_path / "b.h5"
-    layout.write_background(path, "zero_bias", 20.0, 40, [(events(OBJECTS, 40), np.zeros(40))], {})
+    rate_background.write(path, "zero_bias", 20.0, 40, [(events(OBJECTS, 40), np.zeros(40))], {})
     damage, sentence = MALFORMED[case]
     damage(path)
     with pytest.raises(SampleError, match=sentence) as caught:
-        layout.read_background(path)
+        rate_background.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_changed_event_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "b.h5"
-    layout.write_background(path, "zero_bias", 20.0, 40, [(events(REGIONS, 40), np.zeros(40))], {}, REGIONS)
+    rate_background.write(path, "zero_bias", 20.0, 40, [(events(REGIONS, 40), np.zeros(40))], {}, REGIONS)
     with h5py.File(path, "r+") as file:
         file["background/all"][7, 7] = 999
     with pytest.raises(SampleError, match="was changed after it was written"):
-        layout.read_background(path).verify()
+        rate_background.read(path).verify()
     with h5py.File(path, "r+") as file:
         file["background/all"][7, 7] = 1024
     with pytest.raises(SampleError, match=r"region_p0_e7 is -?\d+, allowed 0\.\.\.1023"):
-        list(layout.read_background(path).blocks())
+        list(rate_background.read(path).blocks())
 
 
 def test_a_flipped_bit_in_the_file_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "b.h5"
-    layout.write_background(path, "zero_bias", 20.0, 4000, [(events(REGIONS, 4000), np.zeros(4000))], {}, REGIONS)
+    rate_background.write(path, "zero_bias", 20.0, 4000, [(events(REGIONS, 4000), np.zeros(4000))], {}, REGIONS)
     with h5py.File(path) as file:
         place = file["background/all"].id.get_chunk_info(1)
     content = bytearray(path.read_bytes())
     content[place.byte_offset + place.size // 2] ^= 16
     path.write_bytes(content)
     with pytest.raises(SampleError, match="not a whole HDF5"):
-        list(layout.read_background(path).blocks())
+        list(rate_background.read(path).blocks())
 
 
 def test_a_background_is_not_taken_for_a_sample(tmp_path: Path) -> None:
     path = tmp_path / "b.h5"
-    layout.write_background(path, "zero_bias", 20.0, 40, [(events(OBJECTS, 40), np.zeros(40))], {})
+    rate_background.write(path, "zero_bias", 20.0, 40, [(events(OBJECTS, 40), np.zeros(40))], {})
     with pytest.raises(SampleError, match="is a background for rates, without parts to train on"):
         l1_objects.load("zero_bias", path)
 
@@ -163,7 +163,7 @@ def test_a_background_is_not_taken_for_a_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("contents", "reader"), [(OBJECTS, "l1_objects"), (REGIONS, "hdf5")])
 def test_an_emulator_reads_it(tmp_path: Path, contents: Contents, reader: str) -> None:
     path, x = tmp_path / "b.h5", events(contents, 40)
-    layout.write_background(path, "zero_bias", 20.0, 40, [(x, np.zeros(40))], {}, contents)
+    rate_background.write(path, "zero_bias", 20.0, 40, [(x, np.zeros(40))], {}, contents)
     source = readers.survey(path, Wanted(x.shape[1]))
     assert (source.reader, source.parts) == (reader, (("background/all", 40),))
     assert np.array_equal(np.concatenate([b.x for b in readers.find(reader).read(source, 0, 40)]), x)
@@ -198,7 +198,7 @@ def test_finished_chunks_become_two_files(tmp_path: Path) -> None:
         "l1_objects": "zero_bias_background.h5",
         "calo_regions": "zero_bias_regions_background.h5",
     }
-    objects, regions = (layout.read_background(made[name]) for name in ("l1_objects", "calo_regions"))
+    objects, regions = (rate_background.read(made[name]) for name in ("l1_objects", "calo_regions"))
     objects.verify()
     assert np.array_equal(np.concatenate(list(objects.blocks())), content["hw"])
     assert np.array_equal(np.concatenate(list(regions.blocks())), content["regions"].reshape(-1, 252))

@@ -89,12 +89,19 @@ def test_files_are_those_of_the_seed_whatever_happened(tmp_path, monkeypatch):
 
 @pytest.mark.needs_pythia
 def test_the_verb(tmp_path, capsys):
-    assert cli.main(["offline", "pairs", str(tmp_path), "--collisions", "20", "--seed", "3", "--json"]) == 0
+    asked = ["offline", "sample", "zjets", "--out", str(tmp_path), "--seed", "3", "--json"]
+    assert cli.main([*asked, "--events", "20", "--workers", "2"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {prior: Path(path).parent for prior, path in found.items()} == dict.fromkeys(jet_pairs.PRIORS, tmp_path)
     simulation, data = omnifold_files.read(tmp_path)
     assert 0 < len(simulation) <= 20
     assert 0 < len(data) <= 20
+
+
+def test_a_number_of_collisions_that_is_no_chunks_is_refused(tmp_path, capsys):
+    assert cli.main(["offline", "sample", "zjets", "--out", str(tmp_path / "made"), "--events", "2001"]) == 3
+    assert "2001 collisions with seed 1 can't be made: give fewer than 2000 or a multiple" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("settings", [Settings(0, 1), Settings(2001, 1), Settings(2000, -1)])

@@ -22,12 +22,12 @@ PROJECTS = ("cpp", "hls")
 
 
 def check(graph: Graph, target: Target) -> None:
-    """Refuse a graph that isn't trees.
+    """Refuse a graph that isn't trees, or holds numbers beyond 53 bits.
 
     Raises:
         Unsupported: with the reason.
     """
-    description.check(graph)
+    description.check(graph, description.DOUBLE)
 
 
 def build(graph: Graph, folder: Path, target: Target) -> None:

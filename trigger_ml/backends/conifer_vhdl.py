@@ -16,12 +16,12 @@ from trigger_ml.spec import Target
 
 
 def check(graph: Graph, target: Target) -> None:
-    """Refuse a graph that isn't trees.
+    """Refuse a graph that isn't trees, or holds numbers beyond 31 bits.
 
     Raises:
         Unsupported: with the reason.
     """
-    description.check(graph)
+    description.check(graph, description.VHDL_INTEGER)
 
 
 def build(graph: Graph, folder: Path, target: Target) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact
+from trigger_ml.bundle import open_bundle
 from trigger_ml.emulate import readers
 from trigger_ml.emulate.engine import Model, evaluator
 from trigger_ml.emulate.events import IDS, Block, Source
 from trigger_ml.errors import ArtifactError, GraphError, SampleError
+from trigger_ml.ir.bounds import bounds
 from trigger_ml.passes.decision import NAME as DECISION
 
 
@@ -121,14 +123,29 @@ def _evaluated(chunk: Chunk, block: Block, at: int, evaluate: Any) -> dict[str, 
     try:
         answers = evaluate(block.x)
     except GraphError:
-        for i in range(len(block.x)):
-            try:
-                evaluate(block.x[i : i + 1])
-            except GraphError:
-                what = "holds an integer outside the model's input format"
-                raise SampleError(f"{path}: event {at + i} {what}: get it again, or use another model") from None
-        raise
+        outside = _outside(chunk, block.x, at)
+        if outside is None:
+            raise
+        raise SampleError(f"{path}: {outside}: get it again, or use another model") from None
     return {**answers, **{f"id.{name}": values for name, values in block.ids.items()}}
+
+
+def _outside(chunk: Chunk, x: NDArray[np.signedinteger], at: int) -> str | None:
+    """The first integer outside the model's input, with its event, column and range; None if all are inside.
+
+    Args:
+        chunk: what is read.
+        x: ``(events, elements)``.
+        at: number of the first event in the file.
+    """
+    source, port = chunk.source, bounds(open_bundle(chunk.model.bundle).graph)[chunk.model.input]
+    lo, hi = (ends.astype(np.int64).ravel() for ends in (port.lo, port.hi))
+    wrong = np.argwhere((x < lo) | (x > hi))
+    if not len(wrong):
+        return None
+    i, j = (int(n) for n in wrong[0])
+    column = f"column {source.details[j]}" if len(source.details) == x.shape[1] > 1 else f"column {j} (the first is 0)"
+    return f"event {at + i} holds {x[i, j]} in {column}, outside the model's input range {lo[j]}...{hi[j]}"
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -104,7 +104,7 @@ def make_background(
 ) -> Path:
     """Generate a background for rates into ``folder/<variant>_background.h5``, as :func:`make` does a sample.
 
-    ``layout.read_background`` reads it. The regions of the same crossings come to stand beside it.
+    ``rate_background.read`` reads it. The regions of the same crossings come to stand beside it.
     """
     chosen = production.background(variant, events, seed, pileup)
     return production.make(chosen, folder, workers, console, scheduler)[OBJECTS.sample]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError, SampleError
-from trigger_ml.samples import crossing, layout, pileup, processes
+from trigger_ml.samples import crossing, layout, pileup, processes, rate_background
 from trigger_ml.samples.contents import EVERY, OBJECTS, RATES, Contents
 from trigger_ml.work import Progress, work
 
@@ -171,7 +171,7 @@ def _collect_sample(settings: Settings, folder: Path, path: Path, contents: Cont
         jobs = event_jobs(settings, folder)
         blocks = (_events(artifact.read_npz(job.path), contents) for job in jobs)
         about = _provenance(settings, folder, {processes.BACKGROUND: 0})
-        layout.write_background(path, settings.variant, settings.pileup, settings.background, blocks, about, contents)
+        rate_background.write(path, settings.variant, settings.pileup, settings.background, blocks, about, contents)
         return
     arrays: dict[str, NDArray] = {}
     tried: dict[str, int] = {}

@@ -16,22 +16,43 @@ from trigger_ml.spec import Target
 LEAF = -2
 """What conifer calls the feature of a leaf."""
 
+DOUBLE = 1 << 53
+"""conifer's C++ reads and gives numbers as double."""
+
+VHDL_INTEGER = 1 << 31
+"""conifer's VHDL and its test bench hold numbers as VHDL's integer, which has 32 bits with the sign."""
+
 WEIGHT_BITS = 2
 """Of the 0 or 1 by which conifer selects a feature."""
 
 
-def check(graph: Graph) -> None:
-    """Refuse a graph that isn't trees, or gives more than their score and its decision.
+def check(graph: Graph, limit: int) -> None:
+    """Refuse a graph that isn't trees, gives more than their score and its decision, or holds numbers too large.
+
+    Args:
+        graph: to be realised.
+        limit: numbers of this magnitude and beyond are refused, since conifer would change them.
 
     Raises:
         Unsupported: with the reason.
     """
     try:
-        read_trees(graph)
+        trees = read_trees(graph)
     except GraphError as error:
         raise Unsupported(f"conifer: {error}") from None
     if graph.outputs not in (("score",), ("score", DECISION)):
         raise Unsupported(f"conifer: the outputs are {', '.join(graph.outputs)}: it gives a score and its decision")
+    known, compared = bounds(graph), int(np.abs(trees.threshold).max(initial=0))
+    for what, reach in (
+        ("inputs", known[graph.inputs[0].name].peak),
+        ("thresholds", compared),
+        ("score", known["score"].peak),
+    ):
+        if reach >= limit:
+            raise Unsupported(
+                f"conifer: the {what} may reach {reach.bit_length()} bits and conifer keeps {limit.bit_length() - 1}: "
+                "use fewer bits"
+            )
 
 
 def described(graph: Graph) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact, tools
-from trigger_ml.backends.conifer_project.description import check, configs, described
+from trigger_ml.backends.conifer_project.description import configs, described
 from trigger_ml.errors import Mismatch
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import check_inputs
@@ -31,10 +31,9 @@ def write(graph: Graph, folder: Path, target: Target, projects: Sequence[str]) -
     """Describe the trees in ``trees.json`` and let conifer write ``projects`` (``cpp``, ``hls``, ``vhdl``) beside it.
 
     Raises:
-        Unsupported: the graph isn't trees; nothing is written.
+        GraphError: the graph isn't trees.
         ToolMissing, ToolFailed: conifer, or what it needs.
     """
-    check(graph)
     wanted = {name: config for name, config in configs(graph, target).items() if name in projects}
     what = {"graph_digest": digest(graph), "trees": described(graph), "config": wanted}
     artifact.write_json(folder / DESCRIPTION, what)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import GraphError, ImportRefused
-from trigger_ml.fixed import Fixed, Formats
+from trigger_ml.fixed import Formats
 from trigger_ml.importers.comparing import Floats, Oracle
 from trigger_ml.importers.draft import Draft, Quantizer, Value, spread
 from trigger_ml.importers.dyadic import exact
@@ -201,7 +201,6 @@ def union(quantizers: Sequence[Quantizer], shape: tuple[int, ...]) -> Formats:
     width = np.maximum(whole + finest + signed, 0)
     if finest < -62 or not width.any():
         raise ImportRefused("it is always quantized to zero")
-    Fixed(True, int(width.max()), finest)
     return Formats.of(signed, width, finest)
 
 

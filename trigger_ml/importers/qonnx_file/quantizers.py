@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.errors import ImportRefused
-from trigger_ml.fixed import Fixed, Formats, Overflow, Rounding
+from trigger_ml.fixed import Formats, Overflow, Rounding
 from trigger_ml.importers.draft import Draft, Quantizer, Value
 from trigger_ml.importers.dyadic import exact, exponents
 from trigger_ml.importers.qonnx_file.lowering import Curve, Lowering, Tensor, integer, text
@@ -251,5 +251,4 @@ def port_formats(to: Grid, shape: tuple[int, ...]) -> Formats:
         lift = np.broadcast_to(finest - frac, shape)
     except ValueError:
         raise ImportRefused(f"its scale of shape {frac.shape} does not broadcast to the input's {shape}") from None
-    Fixed(to.signed, to.width + int(lift.max()), finest)
     return Formats.of(to.signed, to.width + lift, finest)

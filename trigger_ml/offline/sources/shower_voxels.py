@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,11 @@ from trigger_ml.offline.showers.gflash import parametrised
 from trigger_ml.offline.showers.metrics import FEWEST, compared, distances, separations
 from trigger_ml.offline.showers.observables import observables
 from trigger_ml.offline.sources.source import Events, Parts, Scale, Source, shared
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from trigger_ml.offline.events import Wanted
 
 Floats = NDArray[np.floating]
 Single = NDArray[np.float32]
@@ -149,17 +154,21 @@ KINDS = ("electron", PHOTON, "gflash_electron", "gflash_photon")
 """What can be shot for a file, into the cascade or into GFlash."""
 
 
-def write(path: Path, count: int, seed: int, kind: str) -> None:
-    """Showers of one kind in a file, with its binning file beside it.
+CHUNKED = False
+
+
+def write(path: Path, wanted: Wanted, console: Console | None = None) -> dict[str, Path]:
+    """Showers of one kind in a file, with its binning file beside it; nothing is shown meanwhile.
 
     Raises:
         ToolMissing: without numba, for GFlash without scipy.
     """
-    rng = np.random.default_rng(seed)
-    particle = kind.removeprefix("gflash_")
-    generator = detector.simulated if particle == kind else parametrised
-    showers = generator(detector.energies(rng, count), np.full(count, particle == PHOTON), rng)
+    rng = np.random.default_rng(wanted.seed)
+    particle = wanted.kind.removeprefix("gflash_")
+    generator = detector.simulated if particle == wanted.kind else parametrised
+    showers = generator(detector.energies(rng, wanted.count), np.full(wanted.count, particle == PHOTON), rng)
     files.write(path, showers, detector.binning(particle))
+    return {"showers": path}
 
 
 def _measures(
