@@ -94,6 +94,8 @@ def sample(
     pileup: Annotated[float | None, typer.Option(min=0, max=400, help="Mean number of overlaid collisions.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make events.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, in place of --workers.")] = None,
+    columns: Annotated[bool, typer.Option("--columns", help="The AUC of a cut on each input alone.")] = False,
+    within: Annotated[str | None, typer.Option(help="With --columns: of such events alone, column:low:high.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the events of a spec, or make new ones.
@@ -101,15 +103,23 @@ def sample(
     With --rates: one large background without signals, whose events a network has not been trained on.
     """
     from trigger_ml import pipeline
+    from trigger_ml.physics.columns import Window, rows
     from trigger_ml.samples.production import Order
 
     if make is None and (rates, seed, pileup) != (None, None, None):
         raise SpecError("--rates, --seed and --pileup say how new events are made: give --make FOLDER too")
+    if make is not None and columns:
+        raise SpecError("--columns is about events that are there, --make makes new ones: give one of them")
+    if within is not None and not columns:
+        raise SpecError("--within says which events --columns counts: give --columns too")
+    look = Window() if within is None else Window.parse(within)
     wanted = None if make is None else Order(make, rates, seed, pileup, workers, scheduler)
-    found = pipeline.sample(spec, console(), out, wanted)
+    found = pipeline.sample(spec, console(), out, wanted, look if columns else None)
     if "events" in found:
         counts = ", ".join(f"{sum(parts.values()):,} {kind}" for kind, parts in found["events"].items())
         console().print(f"{found['name']}: {counts}; as they should be", highlight=False)
+    if columns and not as_json:
+        plain_table(rows(found["columns"]))
     give(found, as_json)
 
 

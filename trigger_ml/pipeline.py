@@ -25,6 +25,7 @@ from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import decidable, with_decision
+from trigger_ml.physics import columns
 from trigger_ml.program import code
 from trigger_ml.workspace import Workspace, as_json, open_run
 
@@ -74,20 +75,25 @@ def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bo
     return _judged(ws, data)
 
 
-def sample(where: Path, console: Console, out: Path, make: Order | None = None) -> Mapping[str, Any]:
-    """Check the events of a spec, or make new ones.
+def sample(
+    where: Path, console: Console, out: Path, make: Order | None = None, look: columns.Window | None = None
+) -> Mapping[str, Any]:
+    """Check the events of a spec, or make new ones; ``look``: say what each column of such events tells by itself.
 
     Raises:
-        SpecError: if the spec's sample is not one that can be made.
+        SpecError: if the spec's sample is not one that can be made, or has no columns to look at.
     """
     ws = open_run(where, out, console)
     if make is not None:
         return {"made": str(make.fulfil(ws.spec.sample.name, ws.spec.sample.variant, ws.spec.seed, console))}
     events = ws.events
     if events is None:
+        if look is not None:
+            raise SpecError(f"{ws.spec.name} has no events whose columns could be looked at: name a sample in its spec")
         return {"name": ws.spec.sample.name}
     parts = {"background": events.background, **events.signals}
     return {
+        **({} if look is None else {"columns": as_json(columns.alone(events, look))}),
         "name": f"{events.name}/{events.variant}",
         "digest": events.digest,
         "events": {k: {p: len(getattr(v, p)) for p in ("train", "validation", "test")} for k, v in parts.items()},

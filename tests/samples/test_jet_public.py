@@ -167,7 +167,7 @@ def test_jetnet(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs_pythia
-@pytest.mark.parametrize("view", ["features", "tau"])
+@pytest.mark.parametrize("view", ["features", "tau", "tau8"])
 def test_what_a_file_lacks_is_computed(tmp_path: Path, view: str) -> None:
     sample = jets.load(f"qg_1tev_{view}", jetnet(tmp_path / "jetnet"))
     x = sample.signals["g"].test

@@ -29,7 +29,11 @@ class Column(Protocol):
 
 
 class Parts(Protocol):
-    """The parts of one process; only the test part is looked at here."""
+    """The parts of one process that are looked at here: all but validation."""
+
+    @property
+    def train(self) -> NDArray[Any]:
+        """Hardware integers ``(events, features)``."""
 
     @property
     def test(self) -> NDArray[Any]:

@@ -49,7 +49,7 @@ class Block:
     features: NDArray[np.float64] | None
 
 
-def collect(blocks: Iterable[Block], kinds: tuple[str, ...], needs: str, where: Path) -> dict[str, Jets]:
+def collect(blocks: Iterable[Block], kinds: tuple[str, ...], needs: tuple[str, ...], where: Path) -> dict[str, Jets]:
     """The jets of the classes ``kinds``; what a view ``needs`` (see ``jet_views.View``) and the file lacks is computed.
 
     Files that don't say so are cut into train, validation and test part in their order, class by class.
@@ -86,12 +86,12 @@ def _joined(pieces: list[tuple[int | None, dict[str, Hardware]]], where: str) ->
     return Jets(**columns, event=np.arange(number, dtype=np.int32), parts=(sizes[0], sizes[1], sizes[2]))
 
 
-def _encoded(block: Block, mine: NDArray[np.bool_], needs: str) -> dict[str, Hardware]:
+def _encoded(block: Block, mine: NDArray[np.bool_], needs: tuple[str, ...]) -> dict[str, Hardware]:
     number = int(mine.sum())
     nothing = np.zeros((number, 0), np.int16)
     out = {"constituents": np.zeros((number, 0, 3), np.int16), "features": nothing, "taus": nothing}
     out["jet"] = encode_jet(block.jet[mine])
-    if needs == "features" and block.features is not None:
+    if needs == ("features",) and block.features is not None:
         out["features"] = encode_table(block.features[mine], FEATURE_SCALES)
         return out
     if block.constituents is None:
@@ -99,11 +99,11 @@ def _encoded(block: Block, mine: NDArray[np.bool_], needs: str) -> dict[str, Har
     from trigger_ml.samples import jet_features
 
     values = block.constituents[mine]
-    if needs == "features":
+    if "features" in needs:
         out["features"] = encode_table(jet_features.high_level(values), FEATURE_SCALES)
-    elif needs == "taus":
+    if "taus" in needs:
         out["taus"] = encode_table(jet_features.subjettiness(values), TAU_SCALES)
-    else:
+    if "constituents" in needs:
         out["constituents"] = encode_constituents(values)
     return out
 

@@ -65,6 +65,16 @@ TAU_SCALES = dict(
     zip(TAU_NAMES, (_ratio(bits) for bits in (11, 11, 11, 12, 12, 13, 12, 13, 14, 12, 13, 14, 12, 13, 14)), strict=True)
 )
 
+MORE_AXES = (6, 7)
+MORE_TAU_SCALES = dict(
+    zip(
+        (f"tau{n}_{beta}" for n in MORE_AXES for beta in ("b0p5", "b1", "b2")),
+        (_ratio(bits) for bits in (13, 14, 17, 13, 15, 17)),
+        strict=True,
+    )
+)
+"""Of the kept constituents."""
+
 
 def encode_constituents(values: ArrayLike) -> NDArray[np.int16]:
     """(jets, DEPTH, 3) integers of the leading constituents.

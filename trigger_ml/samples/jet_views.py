@@ -13,21 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.fixed import Fixed
+from trigger_ml.samples import jet_axes
 from trigger_ml.samples.dataset import Feature
+from trigger_ml.samples.jet_processes import RADIUS
 from trigger_ml.samples.jet_scales import (
     ANGLE_HI,
+    ANGLE_LSB,
     DEPTH,
     FEATURE_SCALES,
     JET_PT_HI,
     JET_PT_LSB,
     MASS_HI,
     MASS_LSB,
+    MORE_AXES,
+    MORE_TAU_SCALES,
     PIXEL_HI,
     PIXEL_UNITS,
     SIDE,
     TAU_SCALES,
     Scale,
     constituent_columns,
+    encode_table,
     image_columns,
     table_columns,
 )
@@ -65,14 +71,14 @@ class View:
         input_format: holds every input.
         shape: of an event for a network that looks at positions.
         of: (jets, inputs) from stored jets.
-        needs: the stored field that it is made of.
+        needs: the stored fields that it is made of.
     """
 
     columns: tuple[Feature, ...]
     input_format: Fixed
     shape: tuple[int, ...]
     of: Callable[[Jets], Hardware]
-    needs: str
+    needs: tuple[str, ...]
 
 
 def oriented(constituents: Hardware) -> Hardware:
@@ -122,17 +128,26 @@ def _taus(jets: Jets) -> Hardware:
     return np.concatenate([jets.jet[:, :1], jets.jet[:, 2:], jets.taus], 1)
 
 
+def _more_taus(jets: Jets) -> Hardware:
+    tau = jet_axes.subjettiness(jets.constituents, MORE_AXES, ANGLE_LSB / RADIUS)
+    return np.concatenate([_taus(jets), encode_table(tau.reshape(len(tau), -1), MORE_TAU_SCALES)], 1)
+
+
 _TAU_COLUMNS = {
     "pt": Scale(JET_PT_LSB, 0, JET_PT_HI, "GeV"),
     "mass": Scale(MASS_LSB, 0, MASS_HI, "GeV"),
     **TAU_SCALES,
 }
 
+_TAU8_COLUMNS = _TAU_COLUMNS | MORE_TAU_SCALES
+
 VIEWS = {
-    "constituents": View(constituent_columns(), Fixed(True, 13, 0), (DEPTH, 3), _constituents, "constituents"),
-    "images": View(image_columns(), Fixed(True, 11, 0), (SIDE, SIDE), _image, "constituents"),
-    "features": View(table_columns(FEATURE_SCALES), Fixed(True, 12, 0), (), lambda jets: jets.features, "features"),
-    "tau": View(table_columns(_TAU_COLUMNS), Fixed(True, 12, 0), (), _taus, "taus"),
+    "constituents": View(constituent_columns(), Fixed(True, 13, 0), (DEPTH, 3), _constituents, ("constituents",)),
+    "images": View(image_columns(), Fixed(True, 11, 0), (SIDE, SIDE), _image, ("constituents",)),
+    "features": View(table_columns(FEATURE_SCALES), Fixed(True, 12, 0), (), lambda jets: jets.features, ("features",)),
+    "tau": View(table_columns(_TAU_COLUMNS), Fixed(True, 12, 0), (), _taus, ("taus",)),
+    "tau8": View(table_columns(_TAU8_COLUMNS), Fixed(True, 12, 0), (), _more_taus, ("taus", "constituents")),
 }
 """``constituents``: 32 x (pT, two angles). ``images``: 16 x 16 of pT. ``features``: the sixteen high-level features.
-``tau``: pT, mass and N-subjettiness for N up to 5, a basis of the six-body phase space (arXiv:1704.08249)."""
+``tau``: pT, mass and N-subjettiness for N up to 5, a basis of the six-body phase space (arXiv:1704.08249).
+``tau8``: for N up to 7, a basis of the eight-body one; N 6 and 7 are of the stored constituents alone."""
