@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trigger_ml.families import inputs, leading, scores
+from trigger_ml.families import classes, inputs, leading, scores
 from trigger_ml.families.layers import Dense, Floats, Layer, Shape, Weights, chain, forward
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
@@ -28,4 +28,4 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:
     """The float twin's score, float64 ``(events,)``, of hardware integers ``x_int (events, features)``."""
     shape = scores.shape_of(weights)
-    return forward(network(spec.model, (), shape), weights, inputs.scaled(x_int))[:, 0]
+    return classes.score(spec.model, forward(network(spec.model, (), shape), weights, inputs.scaled(x_int)))
