@@ -22,6 +22,7 @@ from trigger_ml.errors import Mismatch, OverBudget, SpecError
 from trigger_ml.frontends import taught
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.columns import columns
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import decidable, with_decision
@@ -192,6 +193,8 @@ def inspect(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
         table.add_row(*row)
         rows.append(dict(zip(("node", "op", "inputs", "shape", "format", "peak_bits"), row, strict=True)))
     console.print(table)
+    for output, names in columns(graph).items():
+        console.print(f"{output}: {', '.join(names)}", highlight=False)
     console.print(f"digest {io.digest(graph)}; steps done: {', '.join(done) or 'none'}", highlight=False)
     return {"digest": io.digest(graph), "meta": dict(graph.meta), "nodes": rows, "steps": done}
 

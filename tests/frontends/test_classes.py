@@ -43,12 +43,12 @@ def read(frontend: str, family: str = "mlp", rest: str = "bits = 8") -> spec.Spe
     return spec.parse(SPEC.format(frontend=frontend, family=family, rest=rest))
 
 
-@given(st.integers(2, 6), st.integers(0, 2**31), st.sampled_from([2, 13]))
+@given(st.integers(2, 6), st.integers(0, 2**31), st.sampled_from([2, 13]), st.sampled_from([-2, 0, 1, 9, 15]))
 @settings(max_examples=40, deadline=None)
-def test_score_winner_and_decision_of_integer_logits(count, seed, width):
+def test_score_winner_and_decision_of_integer_logits(count, seed, width, frac):
     b = Builder()
-    logits = b.input((count,), Fixed(True, width, width - 3), name="logits_in")
-    raw = b.requant(logits, Fixed(True, width, width - 3), "RND", "SAT", name="logits")
+    logits = b.input((count,), Fixed(True, width, frac), name="logits_in")
+    raw = b.requant(logits, Fixed(True, width, frac), "RND", "SAT", name="logits")
     score = scoring.add_score(b, "classes", logits, {"logits": raw}, {}, np.zeros(0, np.int64))
     graph = b.graph(score, raw, scoring.add_winner(b, raw))
     assert normal_form(graph) == []

@@ -114,16 +114,16 @@ def _margin(b: Builder, logits: str) -> str:
 def add_winner(b: Builder, logits: str) -> str:
     """Append one bit a class, 1 where its logit is the largest, of all where several are; return the node.
 
-    ``min(max(logit - largest + 1, 0), 1)``, as the decision compares the score with its threshold.
+    ``max(floor(logit - largest + 1), 0)``: a value of 1 where the two are equal, and else 0.
     """
     known = b.known(logits)
-    count = known.shape[0]
+    count, step = known.shape[0], max(known.frac, 0)
     largest = b.reduce(logits, "max", 0, name="largest")
     lead = b.add(
         Add(subtract=True), logits, b.add(Take(integers([0] * count)), largest, name="largest_each"), name="lead"
     )
-    one_more = b.affine(lead, np.eye(count, dtype=np.int64), np.ones(count, np.int64), 0, name="lead_margin")
-    return b.requant(one_more, Fixed(False, 1, known.frac), "TRN", "SAT", name=WINNER)
+    one_more = b.affine(lead, np.eye(count, dtype=np.int64), [2**step] * count, 0, name="lead_margin")
+    return b.requant(one_more, Fixed(False, 1, known.frac - step), "TRN", "SAT", name=WINNER)
 
 
 def _lesser(b: Builder, parts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> str:
