@@ -187,6 +187,7 @@ def stretched(data):
     return render(
         replace(
             data,
+            physics=replace(data.physics, classes=classes()),
             agreement=(*data.agreement, Agreement("ghdl", 1_000, 3, "ghdl", "x[0..56] = " + "1234," * 40)),
             quantities=(*data.quantities, Quantity("lut", 123456.5, "", "estimated", "very_long_name_" * 9, 1, 2)),
             provenance=data.provenance | {"a_long_key_of_provenance": "f" * 200},
@@ -211,5 +212,5 @@ def test_browser_finds_nothing_wrong(stretched, tmp_path, width):
     assert laid_out == width
     assert wide == []
     assert scroll == width
-    assert (images, broken) == (12, 0)
+    assert (images, broken) == (14, 0)
     assert "CONSOLE" not in done.stderr

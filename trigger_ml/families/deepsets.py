@@ -31,7 +31,7 @@ PT = 0
 
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
-    """The layers in firmware; the last one is the score.
+    """The layers in firmware; the last one is the score (of classes: see :mod:`trigger_ml.families.classes`).
 
     Raises:
         SpecError: for a score that isn't this family's, or events without particles.

@@ -15,7 +15,7 @@ from trigger_ml.spec import Model, Spec
 
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
-    """The layers in firmware; the last one is the score.
+    """The layers in firmware; the last one is the score (of classes: see :mod:`trigger_ml.families.classes`).
 
     ``hidden`` are the widths of the blocks, ``head`` the layers behind the sum over particles.
 

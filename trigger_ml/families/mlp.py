@@ -1,4 +1,4 @@
-"""A plain network with one output: a tagger, or the student of autoencoders' reconstruction errors.
+"""A plain network: a tagger of one or several classes, or the student of autoencoders' reconstruction errors.
 
 The student is after CICADA's teacher and student (CMS DP-2023/086): it has neither decoder nor score arithmetic. As a
 tagger on high-level features it is the network of Duarte et al., arXiv:1804.06913; on the leading constituents,
@@ -16,7 +16,7 @@ from trigger_ml.spec import Model, Spec
 
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
-    """The layers in firmware; the last one is the score.
+    """The layers in firmware; the last one is the score (of classes: see :mod:`trigger_ml.families.classes`).
 
     Raises:
         SpecError: for a score that isn't this family's, or more particles than there are.
