@@ -34,7 +34,7 @@ latency_ns = 60.0
 fpr = [1e-5, 1e-4]
 """
 
-SCORES = "rz, mu2, dkl, distilled, reconstruction, tagger, pair"
+SCORES = "rz, mu2, dkl, distilled, reconstruction, tagger, classes, pair"
 MODEL_KEYS = (
     "family, frontend, score, hidden, head, particles, weighted, filters, kernel, stride, pool, pooling, same, latent, "
     "beta, bits, trees, depth"

@@ -103,7 +103,7 @@ def sample(
     With --rates: one large background without signals, whose events a network has not been trained on.
     """
     from trigger_ml import pipeline
-    from trigger_ml.physics.columns import Window, rows
+    from trigger_ml.physics.cuts import Window, rows
     from trigger_ml.samples.production import Order
 
     if make is None and (rates, seed, pileup) != (None, None, None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,15 +11,17 @@ from numpy.typing import NDArray
 
 from trigger_ml import artifact, depends, plugins
 from trigger_ml.engines import Kind, kinds
-from trigger_ml.errors import ToolMissing
+from trigger_ml.errors import GraphError, ToolMissing
 from trigger_ml.estimators import opcount, sharing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.estimators.sharing import ReuseScan
-from trigger_ml.ir import io
+from trigger_ml.families.classes import float_logits
+from trigger_ml.ir import columns, io
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
-from trigger_ml.physics import precision, rate_table
+from trigger_ml.physics import classes, precision, rate_table
+from trigger_ml.physics.classes import Classes
 from trigger_ml.physics.evaluate import ByProcess, evaluate
 from trigger_ml.physics.precision import PrecisionScan
 from trigger_ml.physics.rate_table import RateTable
@@ -157,7 +160,24 @@ def _physics(ws: Workspace, graph: Graph) -> tuple[PhysicsResult | None, str]:
         score_format=bounds(graph)[score].fixed,
         threshold=int(graph.meta["threshold"]),
     )
-    return made, ""
+    return replace(made, classes=_classes(ws, graph, processes)), ""
+
+
+def _classes(ws: Workspace, graph: Graph, processes: Mapping[str, Split]) -> Classes | None:
+    """Measures of a graph with a logit for each process; None for any other."""
+    names = columns.classes(graph)
+    if not names:
+        return None
+    if names != tuple(processes):
+        raise GraphError(
+            f"the graph's classes are {', '.join(names)}, the sample's {', '.join(processes)}: train it on this sample"
+        )
+    floating = None
+    if not ws.spec.model.imported:
+        weights = artifact.read_npz(ws.folder / "graph" / "float.npz")
+        floating = {name: float_logits(weights, part.test, ws.spec) for name, part in processes.items()}
+    quantized = {name: interpret(graph, part.test)[columns.LOGITS] for name, part in processes.items()}
+    return classes.evaluate(quantized, floating, bounds(graph)[columns.LOGITS].frac, ws.sample.source)
 
 
 def _scan(ws: Workspace, graph: Graph) -> tuple[PrecisionScan | None, str]:

@@ -22,10 +22,11 @@ from trigger_ml.errors import Mismatch, OverBudget, SpecError
 from trigger_ml.frontends import taught
 from trigger_ml.ir import io
 from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.columns import columns
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.passes.decision import decidable, with_decision
-from trigger_ml.physics import columns
+from trigger_ml.physics import cuts
 from trigger_ml.program import code
 from trigger_ml.workspace import Workspace, as_json, open_run
 
@@ -76,7 +77,7 @@ def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bo
 
 
 def sample(
-    where: Path, console: Console, out: Path, make: Order | None = None, look: columns.Window | None = None
+    where: Path, console: Console, out: Path, make: Order | None = None, look: cuts.Window | None = None
 ) -> Mapping[str, Any]:
     """Check the events of a spec, or make new ones; ``look``: say what each column of such events tells by itself.
 
@@ -93,7 +94,7 @@ def sample(
         return {"name": ws.spec.sample.name}
     parts = {"background": events.background, **events.signals}
     return {
-        **({} if look is None else {"columns": as_json(columns.alone(events, look))}),
+        **({} if look is None else {"columns": as_json(cuts.alone(events, look))}),
         "name": f"{events.name}/{events.variant}",
         "digest": events.digest,
         "events": {k: {p: len(getattr(v, p)) for p in ("train", "validation", "test")} for k, v in parts.items()},
@@ -198,6 +199,8 @@ def inspect(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
         table.add_row(*row)
         rows.append(dict(zip(("node", "op", "inputs", "shape", "format", "peak_bits"), row, strict=True)))
     console.print(table)
+    for output, names in columns(graph).items():
+        console.print(f"{output}: {', '.join(names)}", highlight=False)
     console.print(f"digest {io.digest(graph)}; steps done: {', '.join(done) or 'none'}", highlight=False)
     return {"digest": io.digest(graph), "meta": dict(graph.meta), "nodes": rows, "steps": done}
 

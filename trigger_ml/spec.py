@@ -80,10 +80,11 @@ class Model(Section):
         default="none",
         pattern=_NAME,
     )
-    score: Literal["rz", "mu2", "dkl", "distilled", "reconstruction", "tagger", "pair"] = limited(
+    score: Literal["rz", "mu2", "dkl", "distilled", "reconstruction", "tagger", "classes", "pair"] = limited(
         "rz: sum of mu^2/sigma^2; mu2: sum of mu^2; dkl: Kullback-Leibler divergence from N(0, 1); "
         "distilled: a student of the reconstruction error; reconstruction: the error itself, decoder included; "
-        "tagger: the logit of signal against background; pair: the lesser of two decorrelated scores",
+        "tagger: the logit of signal against background; classes: a logit for background and each signal, the largest "
+        "of the signals' less the background's; pair: the lesser of two decorrelated scores",
         default="none",
     )
     hidden: tuple[int, ...] = limited(

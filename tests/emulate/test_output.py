@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from trigger_ml.emulate import output
 from trigger_ml.emulate.chunks import _small
-from trigger_ml.emulate.run import _columns
+from trigger_ml.emulate.engine import Model
+from trigger_ml.emulate.run import _about, _columns
 from trigger_ml.errors import SpecError
 
 
@@ -73,3 +75,13 @@ def test_outputs_of_several_elements_and_of_taken_names() -> None:
     }  # fmt: skip
     assert found["decision"].dtype == bool
     assert found["score_1"].dtype == np.int64
+
+
+def test_a_file_says_what_the_elements_of_outputs_are() -> None:
+    outputs = (("score", 1), ("logits", 3))
+    plain = Model(Path("a.zip"), "d" * 64, "s" * 64, "cpp", "x", 5, outputs, "a")
+    named = replace(plain, columns=(("logits", ("background", "g", "top")),))
+    assert "columns" not in _about(plain, [], [], "key")
+    assert _about(named, [], [], "key") == _about(plain, [], [], "key") | {
+        "columns": {"logits": ["background", "g", "top"]}
+    }

@@ -7,7 +7,8 @@ import pytest
 
 from tests.frontends.events import features, sample
 from trigger_ml import spec
-from trigger_ml.frontends.plan import TAIL, WEIGHT, Plan, input_reach, loss
+from trigger_ml.frontends.losses import TAIL, WEIGHT, loss
+from trigger_ml.frontends.plan import Plan, input_reach
 
 
 def test_slots_of_a_kind_share_their_range():

@@ -17,7 +17,7 @@ from trigger_ml.artifact import read_json, read_npz, write_npz
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.families.trees import float_score
 from trigger_ml.frontends import result, trees
-from trigger_ml.frontends.plan import labelled
+from trigger_ml.frontends.targets import labelled
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.samples.dataset import Sample
 

@@ -6,13 +6,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from tests.physics.sample import sample, scores
+from tests.physics.sample import HARDNESS, sample, scores
 from trigger_ml.estimators import sharing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.ir import ops
 from trigger_ml.ir.build import Builder
 from trigger_ml.physics import precision, rate_points, rate_table, teaching
+from trigger_ml.physics.classes import evaluate as evaluate_classes
 from trigger_ml.physics.evaluate import evaluate
 from trigger_ml.physics.menu_rates import Fired, menu_rates
 from trigger_ml.physics.rate_table import Elsewhere, EventFile, OnMenu, RateTable
@@ -49,6 +50,17 @@ def graph():
     rz = b.reduce(b.add(ops.Mul(), square, exp, name="ratio"), "sum", 0, "sum")
     score = b.requant(rz, Fixed(False, 12, 6), "RND", "SAT", name="score")
     return b.graph(score)
+
+
+def classes(twin=True):
+    """Logits of the background and of every signal of the sample, four of five told right."""
+    rng, names = np.random.default_rng(4), ("background", *HARDNESS)
+    logits = {
+        name: rng.normal(0, 10, (200, len(names))).round().astype(int) + 18 * np.eye(len(names), dtype=int)[i]
+        for i, name in enumerate(names)
+    }
+    floating = {name: y / 8 + rng.normal(0, 0.1, y.shape) for name, y in logits.items()}
+    return evaluate_classes(logits, floating if twin else None, 3, np.arange(200))
 
 
 PHYSICS = Physics(bootstrap=20, rate_khz=30.0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from trigger_ml import artifact
+from tests.report.example import classes, report
+from trigger_ml import artifact, spec
 from trigger_ml.errors import ArtifactError
 from trigger_ml.report import card, model_table
+from trigger_ml.report.document import document
 
 ROOT = Path(__file__).parents[2]
 MODELS = sorted(p.parent for p in (ROOT / "models").glob("*/qgraph.json"))
@@ -48,6 +51,32 @@ def test_a_page_without_one_place_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ArtifactError, match="has no place for figures"):
         card.put(page, "new\n")
     assert page.read_text() == text
+
+
+def test_a_card_of_classes_has_areas_and_who_is_taken_for_whom() -> None:
+    data = report(4_000, 500)
+    shown = document(replace(data, physics=replace(data.physics, classes=classes())))
+    text = card.figures(shown)
+    found = shown["physics"]["classes"]
+    table = text[text.index("| true class |") :].splitlines()[2:7]
+    for line, true in zip(table, found["names"], strict=True):
+        cells = [float(c.split()[0]) for c in line.strip("|").split("|")[1:]]
+        wanted = [100 * found["quantized"]["confusion"][true][n]["value"] for n in found["names"]]
+        assert cells == pytest.approx(wanted, abs=0.1)
+    assert "| **accuracy, %** |" in text
+    assert card.figures(document(data)) == text.replace(text[text.index("\nEach class's") : text.index("\nGraph")], "")
+
+
+def test_the_table_of_classes_is_there_only_for_them() -> None:
+    data = report(4_000, 500)
+    s = spec.parse('name = "t"\n[model]\nfamily = "mlp"\nfrontend = "hgq"\nscore = "classes"\nhidden = [4]\n')
+    plain = model_table.row(document(data), s)
+    several = model_table.row(document(replace(data, physics=replace(data.physics, classes=classes(False)))), s)
+    assert "classes" not in plain
+    assert model_table.classes([plain]) == ""
+    lines = model_table.classes([plain, several]).splitlines()
+    assert len(lines) == 5 + 5
+    assert all(line.count("|") == 7 for line in lines if line.startswith("|"))
 
 
 def row(counted: int) -> dict:

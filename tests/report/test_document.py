@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from tests.report.example import graph, rates, report, reuse, scan
+from tests.report.example import classes, graph, rates, report, reuse, scan
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.report import Agreement, BudgetLine, summarize
 from trigger_ml.report.document import document
@@ -38,6 +38,19 @@ def test_document_meets_its_schema(data, schema):
     jsonschema.validate(
         document(replace(data, rates=replace(table, menu=None, shifts=(), elsewhere=(), pair=None))), schema
     )
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_classes_meet_the_schema_and_keep_their_order(data, schema, twin):
+    found = document(replace(data, physics=replace(data.physics, classes=classes(twin))))
+    jsonschema.validate(found, schema)
+    made = found["physics"]["classes"]
+    assert made["names"] == ["background", *data.physics.signal_events]
+    assert ("float" in made) == ("shift" in made) == twin
+    assert set(made["quantized"]["confusion"]) == set(made["names"])
+    made["quantized"]["confusion"]["background"]["A_to_4l"].pop("low")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found, schema)
 
 
 def test_schema_is_strict(data, schema):

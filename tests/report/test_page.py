@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.report.example import rates, report, reuse, scan
+from tests.report.example import classes, rates, report, reuse, scan
 from trigger_ml.artifact import read_json
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.report import Agreement, write
 from trigger_ml.report.document import document
-from trigger_ml.report.labels import measured, point
+from trigger_ml.report.labels import measured, point, process
 from trigger_ml.report.page import render
 
 for package in ("jinja2", "matplotlib", "mplhep"):
@@ -89,6 +89,18 @@ def test_a_scan_of_precisions_has_a_section(data, page):
     assert "8 bits, trained at the width" in scanned
     assert scanned.count("<figure") == page.count("<figure") + 2
     assert "<h2>Precision</h2>" not in page
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_classes_have_a_section(data, page, twin):
+    found = classes(twin)
+    shown = render(replace(data, physics=replace(data.physics, classes=found)))
+    assert "<h2>Classes</h2>" in shown
+    assert "<h2>Classes</h2>" not in page
+    assert shown.count("<figure") == page.count("<figure") + 1 + twin
+    section = shown[shown.index("<h2>Classes</h2>") : shown.index("<h2>Against simple counters</h2>")]
+    assert [f"<tr><td>{process(name)}</td><td>200</td>" in section for name in found.events] == [True] * 5
+    assert ("<th>shift</th>" in section) == twin
 
 
 def test_rates_on_many_events_have_a_section(data, page):
@@ -175,6 +187,7 @@ def stretched(data):
     return render(
         replace(
             data,
+            physics=replace(data.physics, classes=classes()),
             agreement=(*data.agreement, Agreement("ghdl", 1_000, 3, "ghdl", "x[0..56] = " + "1234," * 40)),
             quantities=(*data.quantities, Quantity("lut", 123456.5, "", "estimated", "very_long_name_" * 9, 1, 2)),
             provenance=data.provenance | {"a_long_key_of_provenance": "f" * 200},
@@ -199,5 +212,5 @@ def test_browser_finds_nothing_wrong(stretched, tmp_path, width):
     assert laid_out == width
     assert wide == []
     assert scroll == width
-    assert (images, broken) == (12, 0)
+    assert (images, broken) == (14, 0)
     assert "CONSOLE" not in done.stderr

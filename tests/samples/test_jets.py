@@ -87,6 +87,16 @@ def test_the_same_jets_with_other_roles(path: Path) -> None:
     assert sample.digest != jets.load("qg_1tev_tau", path).digest
 
 
+def test_every_class_by_itself(path: Path) -> None:
+    sample = jets.load("five_1tev_features", path)
+    assert list(sample.signals) == ["g", "W", "Z", "top"]
+    assert np.array_equal(sample.background.test, CLASSES["q"].features[7:])
+    for name, split in sample.signals.items():
+        assert np.array_equal(split.validation, CLASSES[name].features[6:7])
+    assert len(sample.source) == len(sample.background.test)
+    assert sample.digest not in (jets.load(f"{use}_features", path).digest for use in ("jets_1tev", "qg_1tev"))
+
+
 def test_the_bytes_depend_on_the_content_only(path: Path, tmp_path: Path) -> None:
     jet_layout.write(tmp_path / "again.h5", "jets_1tev", CLASSES, {"seed": 1})
     assert (tmp_path / "again.h5").read_bytes() == path.read_bytes()

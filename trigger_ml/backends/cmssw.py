@@ -25,6 +25,7 @@ from trigger_ml.backends.cpp import COMMON, PORTABLE_ONLY
 from trigger_ml.backends.handwritten import handwritten
 from trigger_ml.errors import ArtifactError, GraphError, Mismatch, ToolMissing
 from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.columns import columns
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import check_inputs
 from trigger_ml.ir.io import digest
@@ -104,6 +105,7 @@ def types(graph: Graph) -> str:
     """``<name>_types.h``: what a caller holds in its ``std::any``."""
     name, known = name_of(graph), bounds(graph)
     ins, outs = [n.name for n in graph.inputs], list(graph.outputs)
+    named = {o: f", of {', '.join(names)}" for o, names in columns(graph).items()}
     lines = [
         f"// What the plug-in {name}.so takes and gives, in the types of ap_fixed.",
         "//",
@@ -128,7 +130,7 @@ def types(graph: Graph) -> str:
     ]
     for kind, ports in (("input", ins), ("output", outs)):
         for port in ports:
-            shape = "x".join(map(str, known[port].shape))
+            shape = "x".join(map(str, known[port].shape)) + named.get(port, "")
             lines += ["", f"// {kind} {port}: shape {shape}", f"constexpr int n_{port} = {known[port].lo.size};"]
             lines.append(f"typedef {_ap(graph, port)} {_type(port)};")
     lines += ["", f"typedef {_held(graph, ins)} input_type;", f"typedef {_held(graph, outs)} result_type;"]

@@ -20,6 +20,7 @@ from trigger_ml.backends.hls.layers import kernel, lower
 from trigger_ml.errors import Unsupported
 from trigger_ml.ir import ops
 from trigger_ml.ir.bounds import FLOAT64_EXACT, bounds
+from trigger_ml.ir.columns import columns
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import check_inputs
 from trigger_ml.ir.io import digest
@@ -69,7 +70,7 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
     with atomic_folder(folder) as part:
         types = project.write(model, part, target)
         testbench.write(model, digest(graph), part, types)
-        readme.write(model, digest(graph), part, target)
+        readme.write(model, digest(graph), part, target, columns(graph))
 
 
 def write_vectors(

@@ -18,6 +18,7 @@ from trigger_ml import artifact
 from trigger_ml.bundle import Bundle, open_bundle
 from trigger_ml.errors import ArtifactError, GraphError, Mismatch, ToolMissing
 from trigger_ml.ir.bounds import bounds
+from trigger_ml.ir.columns import columns
 from trigger_ml.passes.decision import NAME as DECISION
 
 Evaluate = Callable[[NDArray[np.signedinteger]], Mapping[str, NDArray[np.int64]]]
@@ -38,6 +39,7 @@ class Model:
         elements: integers an event.
         outputs: name and number of elements of each output.
         name: of the bundle.
+        columns: output -> names of its elements, where they have names.
     """
 
     bundle: Path
@@ -48,6 +50,7 @@ class Model:
     elements: int
     outputs: tuple[tuple[str, int], ...]
     name: str
+    columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def decides(self) -> bool:
@@ -74,8 +77,9 @@ def prepare(path: Path) -> tuple[Model, str]:
     port, known = graph.inputs[0].name, bounds(graph)
     size = {name: int(np.prod(known[name].shape, dtype=int)) for name in (port, *graph.outputs)}
     outputs = tuple((name, size[name]) for name in graph.outputs)
+    named = tuple(columns(graph).items())
     name, sources = str(found.manifest["name"]), _sources_digest(found, ONNX)
-    model = Model(path.resolve(), found.digest, sources, ONNX, port, size[port], outputs, name)
+    model = Model(path.resolve(), found.digest, sources, ONNX, port, size[port], outputs, name, named)
     said, made = f"the bundle has no C++ emulator, its ONNX model runs ({path.name})", found.backends()
     if CPP in made:
         compiled = replace(model, sources=_sources_digest(found, CPP), engine=CPP)

@@ -280,7 +280,8 @@ def _about(model: Model, files: list[File], found: Iterable[Outcome], key: str) 
         parts = [{"name": name, "events": count} for name, count in file.source.parts]
         entry |= {"reader": file.source.reader, "parts": parts, "events": events[i], "accepted": took}
         listed.append(entry | ({"remark": file.source.remark} if file.source.remark else {}))
-    return {"version": VERSION, "key": key, "graph_digest": model.digest, "bundle": model.name, "files": listed}
+    about = {"version": VERSION, "key": key, "graph_digest": model.digest, "bundle": model.name, "files": listed}
+    return about | ({"columns": {name: list(names) for name, names in model.columns}} if model.columns else {})
 
 
 def _reason_anywhere(file: File) -> str:

@@ -14,13 +14,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from trigger_ml.errors import SpecError
-from trigger_ml.families import inputs, leading, scores
+from trigger_ml.families import classes, inputs, leading, scores
 from trigger_ml.families.layers import Conv, Dense, Floats, Layer, Pool, Reshape, Shape, Weights, chain, forward, shapes
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
 CHANNELS = 4
 """More features than this at a position are positions themselves."""
+
+SINGLE = ("distilled", "tagger", "classes")
+"""Scores of networks whose last layer is no latent space."""
 
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
@@ -30,7 +33,7 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
         SpecError: for a score that isn't this family's, or windows that don't fit.
     """
     scores.check(model, "conv")
-    outputs = 1 if model.score in ("distilled", "tagger") else model.latent * (1 if model.score == "mu2" else 2)
+    outputs = 1 if model.score in SINGLE else model.latent * (1 if model.score == "mu2" else 2)
     return body(model, shape, Dense("output" if outputs == 1 else "heads", outputs, False))
 
 
@@ -72,6 +75,6 @@ def body(model: Model, shape: Shape, last: Dense) -> tuple[Layer, ...]:
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:
     """The float twin's score, float64 ``(events,)``, of hardware integers ``x_int (events, features)``."""
     model, shape = spec.model, scores.shape_of(weights)
-    if model.score in ("distilled", "tagger"):
-        return forward(network(model, (), shape), weights, inputs.scaled(x_int))[:, 0]
+    if model.score in SINGLE:
+        return classes.score(model, forward(network(model, (), shape), weights, inputs.scaled(x_int)))
     return scores.of_heads(model, forward(teacher(model, shape), weights, inputs.scaled(x_int)))

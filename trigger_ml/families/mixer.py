@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trigger_ml.errors import SpecError
-from trigger_ml.families import inputs, leading, scores
+from trigger_ml.families import classes, inputs, leading, scores
 from trigger_ml.families.layers import Add, Dense, Floats, Layer, Permute, Shape, Sum, Weights, chain, forward
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
-    """The layers in firmware; the last one is the score.
+    """The layers in firmware; the last one is the score (of classes: see :mod:`trigger_ml.families.classes`).
 
     ``hidden`` are the widths of the blocks, ``head`` the layers behind the sum over particles.
 
@@ -41,4 +41,4 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:
     """The float twin's score, float64 ``(events,)``, of hardware integers ``x_int (events, features)``."""
     shape = scores.shape_of(weights)
-    return forward(network(spec.model, (), shape), weights, inputs.scaled(x_int))[:, 0]
+    return classes.score(spec.model, forward(network(spec.model, (), shape), weights, inputs.scaled(x_int)))

@@ -1,4 +1,4 @@
-"""A plain network with one output: a tagger, or the student of autoencoders' reconstruction errors.
+"""A plain network: a tagger of one or several classes, or the student of autoencoders' reconstruction errors.
 
 The student is after CICADA's teacher and student (CMS DP-2023/086): it has neither decoder nor score arithmetic. As a
 tagger on high-level features it is the network of Duarte et al., arXiv:1804.06913; on the leading constituents,
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trigger_ml.families import inputs, leading, scores
+from trigger_ml.families import classes, inputs, leading, scores
 from trigger_ml.families.layers import Dense, Floats, Layer, Shape, Weights, chain, forward
 from trigger_ml.samples.dataset import Feature
 from trigger_ml.spec import Model, Spec
 
 
 def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[Layer, ...]:
-    """The layers in firmware; the last one is the score.
+    """The layers in firmware; the last one is the score (of classes: see :mod:`trigger_ml.families.classes`).
 
     Raises:
         SpecError: for a score that isn't this family's, or more particles than there are.
@@ -28,4 +28,4 @@ def network(model: Model, features: Sequence[Feature], shape: Shape) -> tuple[La
 def float_score(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:
     """The float twin's score, float64 ``(events,)``, of hardware integers ``x_int (events, features)``."""
     shape = scores.shape_of(weights)
-    return forward(network(spec.model, (), shape), weights, inputs.scaled(x_int))[:, 0]
+    return classes.score(spec.model, forward(network(spec.model, (), shape), weights, inputs.scaled(x_int)))

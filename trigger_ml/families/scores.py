@@ -15,10 +15,10 @@ Floats = NDArray[np.float64]
 
 FAMILIES = {
     "autoencoder": ("rz", "mu2", "dkl", "reconstruction"),
-    "mlp": ("distilled", "tagger"),
-    "conv": ("rz", "mu2", "dkl", "distilled", "tagger"),
-    "deepsets": ("tagger", "distilled"),
-    "mixer": ("tagger", "distilled"),
+    "mlp": ("distilled", "tagger", "classes"),
+    "conv": ("rz", "mu2", "dkl", "distilled", "tagger", "classes"),
+    "deepsets": ("tagger", "distilled", "classes"),
+    "mixer": ("tagger", "distilled", "classes"),
     "double": ("pair",),
     "trees": ("tagger",),
 }

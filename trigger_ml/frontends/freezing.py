@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from trigger_ml import plugins
 from trigger_ml.errors import ArtifactError
-from trigger_ml.families import inputs
+from trigger_ml.families import classes, inputs
 from trigger_ml.families import layers as net
 from trigger_ml.fixed import Fixed, Formats, Rounding
 from trigger_ml.frontends import scoring
 from trigger_ml.frontends.lowering import Quantized, add_network, fitted
+from trigger_ml.ir import columns
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.ops import Take, integers
@@ -32,7 +33,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> Graph:
-    """The graph ``x -> score`` of a trained network; exact, or an error.
+    """The graph ``x -> score`` of a trained network, with logits and winner for several classes; exact, or an error.
 
     Args:
         arrays: the content of ``trained.npz``.
@@ -44,7 +45,8 @@ def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> 
         ArtifactError: if a weight is not a multiple of ``2**-40``, or an array is missing.
     """
     family = plugins.find("families", spec.model.family)
-    layers: tuple[net.Layer, ...] = family.network(spec.model, sample.features, sample.shape)
+    made = family.network(spec.model, sample.features, sample.shape)
+    layers = classes.widened(made, spec.model, sample)
     try:
         trained = {q.name: q for q in trimmed(layers, quantized(layers, arrays))}
         heads = scoring.heads(arrays)
@@ -61,9 +63,11 @@ def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> 
         formats = fitted(Formats.uniform(head.fixed), b.known(part), rounding)
         parts[head.name] = b.requant(part, formats, rounding, "SAT", name=head.name)
     score = scoring.add_score(b, spec.model.score, x, parts, arrays, inputs.pt_index(sample.features))
-    return b.graph(
-        score, meta={"name": spec.name, "score": spec.model.score, "sample": f"{sample.name}/{sample.variant}"}
-    )
+    meta = {"name": spec.name, "score": spec.model.score, "sample": f"{sample.name}/{sample.variant}"}
+    if spec.model.score != classes.SCORE:
+        return b.graph(score, meta=meta)
+    logits = parts[columns.LOGITS]
+    return b.graph(score, logits, scoring.add_winner(b, logits), meta=meta | columns.entry(classes.names(sample)))
 
 
 def quantized(layers: Sequence[net.Layer], arrays: Arrays) -> list[Quantized]:

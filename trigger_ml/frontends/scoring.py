@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.families import double, inputs
+from trigger_ml.families import classes, double, inputs
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends.plan import Head
 from trigger_ml.ir.bounds import Tensor
 from trigger_ml.ir.build import Builder
+from trigger_ml.ir.columns import LOGITS, WINNER
 from trigger_ml.ir.ops import Add, Max, Mul, Take, integers
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -73,6 +74,8 @@ def add_score(
     """Append the score to the network whose heads are ``parts`` (head -> node); return its node."""
     if score in ("distilled", "tagger"):
         return parts["score"]
+    if score == classes.SCORE:
+        return _margin(b, parts[LOGITS])
     if score == "pair":
         return _lesser(b, parts, arrays)
     if score == "reconstruction":
@@ -98,6 +101,29 @@ def add_score(
     integer = min(known.fixed.integer, int(arrays["score.integer"]))
     frac = min(known.frac, SCORE_BITS - integer)
     return b.requant(total, Fixed(False, integer + frac, frac), "RND", "SAT", name="score")
+
+
+def _margin(b: Builder, logits: str) -> str:
+    """The largest logit of the signals less the background's: no product, no rounding."""
+    count = b.known(logits).shape[0]
+    signals = b.add(Take(integers(np.arange(1, count))), logits, name="signals")
+    background = b.add(Take(integers([0])), logits, name="background")
+    return b.add(Add(subtract=True), b.reduce(signals, "max", 0, name="best_signal"), background, name="score")
+
+
+def add_winner(b: Builder, logits: str) -> str:
+    """Append one bit a class, 1 where its logit is the largest, of all where several are; return the node.
+
+    ``max(floor(logit - largest + 1), 0)``: a value of 1 where the two are equal, and else 0.
+    """
+    known = b.known(logits)
+    count, step = known.shape[0], max(known.frac, 0)
+    largest = b.reduce(logits, "max", 0, name="largest")
+    lead = b.add(
+        Add(subtract=True), logits, b.add(Take(integers([0] * count)), largest, name="largest_each"), name="lead"
+    )
+    one_more = b.affine(lead, np.eye(count, dtype=np.int64), [2**step] * count, 0, name="lead_margin")
+    return b.requant(one_more, Fixed(False, 1, known.frac - step), "TRN", "SAT", name=WINNER)
 
 
 def _lesser(b: Builder, parts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -13,9 +13,10 @@ from rich.console import Console
 
 from trigger_ml import plugins
 from trigger_ml.errors import SpecError
-from trigger_ml.families import autoencoder, conv, inputs, scores
+from trigger_ml.families import autoencoder, classes, conv, inputs, scores
 from trigger_ml.families.layers import Dense, Layer, Reshape, forward
 from trigger_ml.frontends import loop
+from trigger_ml.frontends.entropy import cross_entropy
 from trigger_ml.frontends.floatnet import Arrays, Ensemble, Net, folded
 from trigger_ml.samples.dataset import Feature, Sample
 from trigger_ml.spec import Spec
@@ -275,13 +276,13 @@ def tagger(
     folder: Path,
     console: Console | None,
 ) -> Arrays:
-    """A float network of the firmware's shape that tells signal from background; weights on raw inputs.
+    """A float network of the firmware's shape that tells signal from background, or classes; weights on raw inputs.
 
     Args:
         spec: of the run.
         sample: its events.
         x: hardware integers ``(events, features)``.
-        label: 1 for signal, 0 for background.
+        label: 1 for signal, 0 for background ``(events,)``; or ``(events, classes)``, 1 for the event's.
         weight: of each event in the cross-entropy.
         held_out: the same three for events not trained on: of all epochs the best on them is kept.
         key: digest of all that the training depends on.
@@ -295,7 +296,7 @@ def tagger(
     net = _single(layers, x.shape[1], spec.seed + 2, None)
 
     def loss(noise: Any, xb: Any, yb: Any, wb: Any) -> Any:
-        return tf.reduce_mean(wb * tf.nn.sigmoid_cross_entropy_with_logits(yb, tf.reshape(net(xb), (-1,))))
+        return tf.reduce_mean(wb * cross_entropy(yb, tf.reshape(net(xb), (-1, *label.shape[1:]))))
 
     # Batches of one size, so that the network is traced once; what doesn't fill one is left out.
     few = [a[: max(len(a) // MEASURED, 1) * MEASURED] for a in (_normal(held_out[0], norm), *held_out[1:])]
@@ -364,10 +365,13 @@ MEASURED = 2048
 
 
 def network_of(spec: Spec, sample: Sample) -> tuple[Layer, ...]:
-    """The layers in firmware."""
+    """The layers in firmware.
+
+    Raises:
+        SpecError: for a score that isn't the family's, or keys or events that don't fit.
+    """
     family = plugins.find("families", spec.model.family)
-    made: tuple[Layer, ...] = family.network(spec.model, sample.features, sample.shape)
-    return made
+    return classes.widened(family.network(spec.model, sample.features, sample.shape), spec.model, sample)
 
 
 def finished(net: Ensemble | Net, layers: Sequence[Layer], sample: Sample, norm: Floats) -> Arrays:

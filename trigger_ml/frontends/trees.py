@@ -21,7 +21,7 @@ from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.families import scores
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.frontends import result
-from trigger_ml.frontends.plan import labelled
+from trigger_ml.frontends.targets import labelled
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.ops import integers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trigger_ml.physics.classes import Classes
 from trigger_ml.physics.efficiency import TurnOn
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.roc import Point
@@ -133,6 +134,7 @@ class PhysicsResult:
         quality: of the score's format.
         histogram: of the integer score.
         turn_ons: of the quantized decision.
+        classes: of a tagger of several classes; None for a single score.
     """
 
     sample: str
@@ -157,3 +159,4 @@ class PhysicsResult:
     quality: Quality
     histogram: Histogram
     turn_ons: tuple[TurnOn, ...]
+    classes: Classes | None = None

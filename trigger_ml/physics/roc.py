@@ -194,10 +194,16 @@ def auc(background: Scores, signal: Scores, sources: NDArray[Any] | None = None)
 
 def _error(signal: Floats, background: Floats, sources: NDArray[Any]) -> float:
     """Standard deviation of the mean of both components, background summed within each source first."""
-    m, n = len(signal), len(background)
+    return math.sqrt(float(signal.var(ddof=1)) / len(signal) + variance_of_mean(background, sources))
+
+
+def variance_of_mean(values: Floats, sources: NDArray[Any]) -> float:
+    """Variance of the mean of numbers that are summed within each source first; NaN for a single source.
+
+    Where all sources differ it is the sample's variance over the number of events.
+    """
     _, cluster = np.unique(sources, return_inverse=True)
-    sums = np.bincount(cluster, background - background.mean())
+    sums = np.bincount(cluster, values - values.mean())
     if len(sums) < 2:
         return math.nan
-    between = float((sums**2).sum()) / n**2 * len(sums) / (len(sums) - 1)
-    return math.sqrt(float(signal.var(ddof=1)) / m + between)
+    return float((sums**2).sum()) / len(values) ** 2 * len(sums) / (len(sums) - 1)

@@ -46,7 +46,7 @@ def write_all(models: Path, runs: Path, docs: Path) -> None:
         put(folder / "card.md", figures(report))
         rows.append(model_table.row(report, spec.load(folder / "spec.toml")))
     put(docs.parent / "README.md", model_table.costs(rows))
-    put(docs / "models.md", f"{model_table.costs(rows)}\n{model_table.physics(rows)}")
+    put(docs / "models.md", f"{model_table.costs(rows)}\n{model_table.physics(rows)}{model_table.classes(rows)}")
     put(docs / "taggers.md", tagger_order.compare(rows))
     artifact.write_json(docs / "models.json", rows)
 
@@ -91,9 +91,40 @@ def figures(report: Report) -> str:
         "",
         f"Rank correlation with the float twin's score: {ranks:.4f} (background and signals, validation part).",
     ]
+    lines += _classes(physics["classes"]) if physics.get("classes") else []
     lines += _rates(report["rates"]) if report.get("rates") else []
     lines += ["", f"Graph `{report['graph']['digest'][:16]}`.", ""]
     return "\n".join(lines)
+
+
+def _classes(found: Mapping[str, Any]) -> list[str]:
+    """A tagger of several classes: areas, accuracy, and who is taken for whom."""
+    names, twin = found["names"], "float" in found
+    sides = [side for side in SIDES if side in found]
+    heads = [f"AUC, {side}" for side in sides] + (["quantized − float"] if twin else [])
+    heads += [f"AUC against background alone, {side}" for side in sides]
+    lines = [
+        "",
+        "Each class's softmax probability against the other classes, which weigh the same, and each signal's logit "
+        "less the background's against background alone. Differences are paired; signal events count as independent.",
+        "",
+        f"| class | {' | '.join(heads)} |",
+        "|---" * (len(heads) + 1) + "|",
+    ]
+    for name in names:
+        cells = [_error(found[side]["auc"][name]) for side in sides]
+        cells += [_error(found["shift"]["auc"][name], 1, True)] if twin else []
+        cells += [_error(e) if (e := found[side]["against_background"].get(name)) else "" for side in sides]
+        lines.append(f"| {labels.process(name)} | {' | '.join(cells)} |")
+    cells = [_error(found[side]["accuracy"], 100) for side in sides]
+    cells += [_error(found["shift"]["accuracy"], 100, True)] if twin else []
+    lines.append(f"| **accuracy, %** | {' | '.join([*cells, *[''] * len(sides)])} |")
+    lines += ["", "Share of each true class that is taken for each, quantized, %:", ""]
+    lines += [f"| true class | {' | '.join(map(labels.process, names))} |", "|---" * (len(names) + 1) + "|"]
+    for true in names:
+        row = found["quantized"]["confusion"][true]
+        lines.append(f"| {labels.process(true)} | {' | '.join(_error(row[taken], 100) for taken in names)} |")
+    return lines
 
 
 def _rates(table: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.estimators.sharing import ReuseScan
+from trigger_ml.physics.classes import Classes
 from trigger_ml.physics.result import PhysicsResult, ScoreResult
 from trigger_ml.report.data import BudgetLine, GraphSummary, ReportData
 
@@ -101,6 +102,21 @@ def _physics(p: PhysicsResult) -> Json:
         "curves": {s.name: _lists(asdict(s.curve)) for s in (*_network(p), *p.baselines)},
         "histogram": _lists(asdict(p.histogram)),
         "turn_ons": [_lists(asdict(t)) for t in p.turn_ons],
+        "classes": None if p.classes is None else _classes(p.classes),
+    }
+
+
+def _classes(c: Classes) -> Json:
+    ours = {"names": list(c.events), "events": dict(c.events), "quantized": asdict(c.quantized)}
+    if c.floating is None or c.accuracy_shift is None:
+        return ours
+    shift = {"auc": c.auc_shift, "against_background": c.background_shift}
+    return ours | {
+        "float": asdict(c.floating),
+        "shift": {
+            **{key: {name: asdict(e) for name, e in each.items()} for key, each in shift.items()},
+            "accuracy": asdict(c.accuracy_shift),
+        },
     }
 
 

@@ -49,7 +49,16 @@ def row(report: Report, spec: Spec) -> dict[str, Any]:
         "agreement": {a["engine"]: [a["events"], a["mismatches"]] for a in report["agreement"]},
         "events": sum(a["events"] for a in report["agreement"]),
         "mismatches": sum(a["mismatches"] for a in report["agreement"]),
+        **_classes(physics.get("classes")),
     }
+
+
+def _classes(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Areas and accuracy of a tagger of several classes; nothing for a single score."""
+    if found is None:
+        return {}
+    each = {side: {key: found[side][key] for key in ("auc", "accuracy")} for side in SIDES if side in found}
+    return {"classes": {"names": found["names"], **each}}
 
 
 def _counted(rates: Mapping[str, Any] | None, at: str) -> dict[str, Any] | None:
@@ -82,6 +91,22 @@ def physics(rows: Sequence[Row]) -> str:
         samples = ", ".join(dict.fromkeys(m["sample"] for m in members))
         parts.append(f"### {samples}\n\n{_group(point, signals, members)}")
     return "\n".join(parts)
+
+
+def classes(rows: Sequence[Row]) -> str:
+    """One line a class of each tagger of several, one class against the rest; nothing where there is none."""
+    found = [r for r in rows if "classes" in r]
+    if not found:
+        return ""
+    heads = ["model", "class", "AUC against the rest, quantized", "float", "accuracy, quantized, %", "float, %"]
+    lines = ["", "### One class against the rest", "", *_header(heads)]
+    for r in found:
+        each = r["classes"]
+        right = _sides({side: each[side]["accuracy"] for side in SIDES if side in each}, 100)
+        for i, name in enumerate(each["names"]):
+            areas = _sides({side: each[side]["auc"][name] for side in SIDES if side in each})
+            lines.append(_line([f"`{r['model']}`", labels.process(name), *areas, *(right if not i else ["", ""])]))
+    return "\n".join(lines) + "\n"
 
 
 def _group(point: str, signals: Sequence[str], rows: Sequence[Row]) -> str:

@@ -14,6 +14,7 @@ from trigger_ml.physics.result import PhysicsResult, ScoreResult
 from trigger_ml.physics.roc import Point
 from trigger_ml.physics.tagging import rejection
 from trigger_ml.report import labels, templates
+from trigger_ml.report.class_plots import class_figures
 from trigger_ml.report.data import ReportData
 from trigger_ml.report.document import FAST_SIMULATION
 from trigger_ml.report.drawing import draw, shape, span
@@ -70,6 +71,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "points": _points(data.physics),
         "marked": _marked(data.physics),
         "figures": () if data.physics is None else figures(data.physics),
+        "classes": None if data.physics is None else data.physics.classes,
+        "class_figures": () if data.physics is None else class_figures(data.physics),
         "simulation": FAST_SIMULATION,
         "rates": data.rates,
         "taught_scores": labels.TAUGHT,

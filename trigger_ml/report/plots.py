@@ -124,6 +124,11 @@ def canvas(heading: str, x: str, y: str, origin: str = "Fast simulation") -> tup
 def finish(canvas: Any, axes: Any, columns: int) -> str:
     """The figure with its legend, as SVG text."""
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.005), ncols=columns, borderaxespad=0.1)
+    return saved(canvas)
+
+
+def saved(canvas: Any) -> str:
+    """The figure as SVG text."""
     text = io.StringIO()
     canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()

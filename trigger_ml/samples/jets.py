@@ -61,6 +61,9 @@ USES = {
     "jets_1tev": Use(
         "jets_1tev", ("q", "g"), ("W", "Z", "top"), f"Quarks and gluons half and half, W, Z, top, 1 TeV; {_NOTE}"
     ),
+    "five_1tev": Use(
+        "jets_1tev", ("q",), ("g", "W", "Z", "top"), f"Background light quarks, signals g, W, Z, top, 1 TeV; {_NOTE}"
+    ),
     "qg_1tev": Use("jets_1tev", ("q",), ("g",), f"Light-quark jets, signal gluon jets, 1 TeV; {_NOTE}"),
 }
 

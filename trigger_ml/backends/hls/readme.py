@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from trigger_ml.backends.hls.layers import Model, Port
@@ -46,16 +47,20 @@ def _interval(target: Target) -> str:
     return f"initiation interval {target.reuse_factor}"
 
 
-def _elements(port: Port) -> str:
-    return f"{port.size // port.word} words of {port.word}" if port.word else str(port.size)
+def _elements(port: Port, names: tuple[str, ...] | None) -> str:
+    count = f"{port.size // port.word} words of {port.word}" if port.word else str(port.size)
+    return f"{count}: {', '.join(names)}" if names else count
 
 
-def write(model: Model, digest: str, folder: Path, target: Target) -> None:
-    """Write ``README.md``."""
-    vitis = target.hls_backend == "Vitis"
+def write(
+    model: Model, digest: str, folder: Path, target: Target, columns: Mapping[str, tuple[str, ...]] | None = None
+) -> None:
+    """Write ``README.md``; ``columns`` are names of a port's elements, where they have names."""
+    vitis, named = target.hls_backend == "Vitis", columns or {}
     arguments = [port.layer for port in model.inputs] + [f"output {j}" for j in range(len(model.outputs))]
     rows = [
-        f"| {port.node} | {argument} | {_elements(port)} | `{port.fixed!r}` | 2^{-port.fixed.frac} |"
+        f"| {port.node} | {argument} | {_elements(port, named.get(port.node))} | `{port.fixed!r}` | "
+        f"2^{-port.fixed.frac} |"
         for port, argument in zip((*model.inputs, *model.outputs), arguments, strict=True)
     ]
     text = _TEXT.format(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from trigger_ml.backends.rtl.netlist import Cell, Netlist, netlist
 from trigger_ml.backends.rtl.ports import Port, input_ports, legal, output_ports
 from trigger_ml.backends.rtl.schedule import Schedule, choose, last_use
 from trigger_ml.fixed import Fixed
+from trigger_ml.ir.columns import columns
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.io import digest
 from trigger_ml.spec import Target
@@ -28,6 +30,7 @@ class Design:
         schedule: their stages.
         inputs: ports in the order of the graph.
         outputs: ports in the order of the graph.
+        columns: port -> names of its elements, where they have names.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Design:
     schedule: Schedule
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    columns: Mapping[str, tuple[str, ...]]
 
     def describe(self) -> dict[str, Any]:
         """The content of ``ports.json``."""
@@ -50,6 +54,7 @@ class Design:
             "model_delay_ns": round(self.schedule.delay_ns, 3),
             "inputs": [p.describe() for p in self.inputs],
             "outputs": [p.describe() for p in self.outputs],
+            **({"columns": {name: list(names) for name, names in self.columns.items()}} if self.columns else {}),
         }
 
 
@@ -63,7 +68,7 @@ def design(graph: Graph, target: Target) -> Design:
     name = legal(str(graph.meta.get("name", "network")), "_network")
     inputs, outputs = input_ports(graph), output_ports(graph)
     schedule = choose(net, target.clock_ns, target.cut_ns)
-    return Design(name, digest(graph), target.clock_ns, target.part, net, schedule, inputs, outputs)
+    return Design(name, digest(graph), target.clock_ns, target.part, net, schedule, inputs, outputs, columns(graph))
 
 
 def held(cell: Cell) -> int:

@@ -17,7 +17,7 @@ from trigger_ml.artifact import read_npz
 from trigger_ml.errors import SpecError
 from trigger_ml.families import inputs
 from trigger_ml.fixed import Rounding
-from trigger_ml.frontends import loop, plan, result, session
+from trigger_ml.frontends import loop, losses, plan, result, session
 from trigger_ml.frontends.freezing import to_graph
 from trigger_ml.ir.graph import Graph
 from trigger_ml.samples.dataset import Sample
@@ -72,7 +72,7 @@ def _fit(
 ) -> dict[str, Sequence[loop.Record]]:
     """The ramp, the choice of a snapshot, and fine-tuning; the records of each."""
     train, target = spec.train, spec.train.ebops_target
-    distance = plan.loss(spec, todo, sample)
+    distance = losses.loss(spec, todo, sample)
     low, high = train.ebops_beta
     x, y = inputs.scaled(todo.x).astype(np.float32), todo.y
 
@@ -129,12 +129,12 @@ def _uniform(
     label = f"{spec.model.bits} bits"
     phase = loop.Phase("uniform", label, spec.train.epochs, spec.train.batch, fall, spec.seed + 3, todo.key)
     pruned = spec.train.pruned if spec.train.sparsity else 0
-    return {"uniform": _frozen_bits(phase, plan.loss(spec, todo, sample), todo, network, folder, console, pruned)}
+    return {"uniform": _frozen_bits(phase, losses.loss(spec, todo, sample), todo, network, folder, console, pruned)}
 
 
 def _frozen_bits(
     phase: loop.Phase,
-    distance: plan.Loss,
+    distance: losses.Loss,
     todo: plan.Plan,
     network: Network,
     folder: Path,
@@ -151,7 +151,7 @@ def _frozen_bits(
         network.weights,
         network.state,
         network.prune if pruned else lambda epoch: None,
-        measure=plan.measure(distance, x, y, network.predict),
+        measure=losses.measure(distance, x, y, network.predict),
         snapshot=lambda history: loop.best(history[pruned:]) if len(history) > pruned else None,
     )
     history = loop.fit(phase, job, folder, console)

@@ -12,7 +12,8 @@ from trigger_ml.families import inputs
 from trigger_ml.families import layers as net
 from trigger_ml.fixed import Fixed
 from trigger_ml.frontends import floatnet
-from trigger_ml.frontends.plan import Loss, Plan
+from trigger_ml.frontends.losses import Loss
+from trigger_ml.frontends.plan import Plan
 from trigger_ml.frontends.pruning import Masks
 from trigger_ml.spec import Train
 

@@ -16,7 +16,7 @@ from trigger_ml.errors import SpecError
 from trigger_ml.families import inputs
 from trigger_ml.families.layers import Dense
 from trigger_ml.fixed import Rounding
-from trigger_ml.frontends import loop, plan, result, session, teacher
+from trigger_ml.frontends import loop, losses, plan, result, session, teacher
 from trigger_ml.frontends.freezing import to_graph
 from trigger_ml.ir.graph import Graph
 from trigger_ml.samples.dataset import Sample
@@ -47,7 +47,7 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
         )
     todo = plan.prepare(spec, sample, folder, console)
     network = Network(todo, spec.model.bits, spec.seed)
-    distance, epochs = plan.loss(spec, todo, sample), spec.train.epochs
+    distance, epochs = losses.loss(spec, todo, sample), spec.train.epochs
     fall = loop.cosine(spec.train.learning_rate, epochs)
     phase = loop.Phase("uniform", f"{spec.model.bits} bits", epochs, spec.train.batch, fall, spec.seed + 3, todo.key)
     x, y = inputs.scaled(todo.x).astype(np.float32), todo.y
@@ -56,7 +56,7 @@ def train(spec: Spec, sample: Sample, folder: Path, console: Console | None) -> 
         lambda noise, xb, yb: network.loss(distance, xb, yb),
         network.trainable,
         network.state,
-        measure=plan.measure(distance, x, y, network.predict),
+        measure=losses.measure(distance, x, y, network.predict),
         snapshot=loop.best,
     )
     history = {"uniform": loop.fit(phase, job, folder / "checkpoints", console)}

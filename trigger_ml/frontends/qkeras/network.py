@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from trigger_ml.families import inputs
 from trigger_ml.families.layers import Dense
 from trigger_ml.fixed import Fixed
-from trigger_ml.frontends.plan import Loss, Plan
+from trigger_ml.frontends.losses import Loss
+from trigger_ml.frontends.plan import Plan
 from trigger_ml.frontends.qkeras import package
 
 BIAS_BITS, BIAS_INTEGER = 12, 5

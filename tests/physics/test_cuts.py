@@ -10,7 +10,7 @@ import pytest
 from tests.physics.sample import sample
 from trigger_ml import cli
 from trigger_ml.errors import SampleError, SpecError
-from trigger_ml.physics import columns
+from trigger_ml.physics import cuts
 from trigger_ml.samples.dataset import Sample, Split
 
 
@@ -33,12 +33,12 @@ def two_columns() -> Sample:
 
 
 def test_areas_by_hand() -> None:
-    one, other = columns.alone(two_columns(), columns.Window())
+    one, other = cuts.alone(two_columns(), cuts.Window())
     # 3 beats 1 and 2 and ties with 3, 5 beats all: (2.5 + 4) / 8.
     assert (one.column, one.falling["s"], one.auc["s"].value) == ("met0_pt", False, 6.5 / 8)
     # Smaller is signal: 9 is below none, 5 below three and ties with one: 3.5 / 8, though the other side has more.
     assert (other.column, other.falling["s"], other.auc["s"].value) == ("met0_eta", True, 3.5 / 8)
-    table = columns.rows([dataclasses.asdict(one), dataclasses.asdict(other)])
+    table = cuts.rows([dataclasses.asdict(one), dataclasses.asdict(other)])
     assert [line["AUC s"].split()[0] for line in table] == ["0.8125", "0.4375"]
     assert [line["AUC s"].split()[-1] for line in table] == ["above", "below"]
 
@@ -46,13 +46,13 @@ def test_areas_by_hand() -> None:
 def test_a_window_by_hand() -> None:
     """Momenta of 1 to 2 GeV are integers 2 and 3, and a signal of one event is too few."""
     made = two_columns()
-    assert columns.Window("met0_pt", 1, 2).of(made, made.background.test).tolist() == [False, True, True, False]
-    found = {each.column: each.auc["s"].value for each in columns.alone(made, columns.Window("met0_pt", 1.0, 99))}
+    assert cuts.Window("met0_pt", 1, 2).of(made, made.background.test).tolist() == [False, True, True, False]
+    found = {each.column: each.auc["s"].value for each in cuts.alone(made, cuts.Window("met0_pt", 1.0, 99))}
     assert found["met0_pt"] == (1.5 + 3) / 6  # 3 beats 2 and ties with 3; 5 beats all
     with pytest.raises(SampleError, match="needs two events"):
-        columns.alone(made, columns.Window("met0_pt", 1, 2))
+        cuts.alone(made, cuts.Window("met0_pt", 1, 2))
     with pytest.raises(SpecError, match="has no column 'mass'"):
-        columns.alone(made, columns.Window("mass", 1, 2))
+        cuts.alone(made, cuts.Window("mass", 1, 2))
 
 
 @pytest.mark.parametrize("window", [None, "mass_mmdt:65:105"])
