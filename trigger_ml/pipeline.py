@@ -146,13 +146,14 @@ def estimate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     ws = open_run(where, out, console)
     with ws.writing():
         _estimate(ws)
-        from trigger_ml.collect import budget, quantities
+        from trigger_ml.collect import budget, quantities, remarks
 
         found = quantities(ws)
+        remarks(ws, found)
     lines = budget(ws, found)
     over = [line for line in lines if not line.ok]
     if over:
-        raise OverBudget("; ".join(f"{line.name} is over its limit of {line.limit:g}" for line in over))
+        raise OverBudget("; ".join(line.reason for line in over))
     return {"quantities": as_json(found)}
 
 

@@ -86,7 +86,19 @@ class Budget(Section):
     dsp: int | None = limited("DSP blocks", 0, 10**6, default=None)
     bram: int | None = limited("block RAMs of 36 kbit", 0, 10**6, default=None)
     latency_ns: float | None = limited(
-        "first input word to last output word, I/O registers included", 0, 10**6, default=None, open_low=True
+        "first input word to last output word, I/O registers included; not met where the longest path is longer than "
+        "the clock period",
+        0,
+        10**6,
+        default=None,
+        open_low=True,
     )
     latency_cycles: int | None = limited("the same, in clock cycles", 1, 10**6, default=None)
+    path_ns: float | None = limited(
+        "longest path between registers, by open synthesis or the vendor's timing report",
+        0,
+        10**6,
+        default=None,
+        open_low=True,
+    )
     initiation_interval: int | None = limited("clock cycles from one event to the next", 1, 10**6, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -45,3 +46,14 @@ class Quantity:
         """Check the source."""
         if self.source not in get_args(Source):
             raise SpecError(f'"{self.source}" is no source of a number: choose from {", ".join(get_args(Source))}')
+
+
+NEAREST: tuple[Source, ...] = (
+    "vendor post-route", "vendor csynth", "simulated", "open synthesis", "exact", "estimated"
+)  # fmt: skip
+"""Sources, that nearest to hardware first."""
+
+
+def best(found: Iterable[Quantity], name: str) -> Quantity | None:
+    """The quantity of a name whose source is nearest to hardware; None if there is none of that name."""
+    return min((q for q in found if q.name == name), key=lambda q: NEAREST.index(q.source), default=None)

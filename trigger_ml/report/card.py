@@ -73,6 +73,7 @@ def figures(report: Report) -> str:
     lines += [f"| {a['engine']} | {a['events']:,} | {a['mismatches']} |" for a in report["agreement"]]
     physics = report["physics"]
     at = physics["working_point"]
+    lines += [line for remark in report.get("remarks", []) for line in ("", remark)]
     lines += [
         "",
         f"{physics['sample']['name']}, 68 % errors, test part; thresholds set on its background. {FAST_SIMULATION}",
