@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml import artifact, depends, plugins
+from trigger_ml.backends.rtl.schedule import SHARE
 from trigger_ml.engines import Kind, kinds
 from trigger_ml.errors import ToolMissing
 from trigger_ml.estimators import opcount, sharing
@@ -80,10 +81,20 @@ def budget(ws: Workspace, found: Sequence[Quantity]) -> tuple[BudgetLine, ...]:
 
 def remarks(ws: Workspace, found: Sequence[Quantity]) -> tuple[str, ...]:
     """What a reader of the cost must know, one sentence each; the console shows them too."""
-    said = limits.remarks(ws.spec.target.clock_ns, found)
+    said = (*limits.remarks(ws.spec.target.clock_ns, found), *_pipeline(ws))
     for remark in said:
         ws.console.print(remark, style="yellow", markup=False, highlight=False)
     return said
+
+
+def _pipeline(ws: Workspace) -> tuple[str, ...]:
+    """What there is to say of the pipeline's aim, if the RTL misses it."""
+    if not depends.synthesised(ws) or ws.spec.target.cut_ns is not None:
+        return ()
+    plan = artifact.read_json(ws.folder / "firmware" / depends.SYNTHESISED / "ports.json")
+    clock_ns, most = ws.spec.target.clock_ns, ws.spec.layout.most_cycles
+    said = limits.pipeline(clock_ns, SHARE, plan["model_delay_ns"], plan["latency_cycles"], int(most or 0))
+    return () if said is None else (said,)
 
 
 def collect(ws: Workspace) -> ReportData:

@@ -25,6 +25,7 @@ def of_build(ws: Workspace, graph: Graph) -> dict[str, str]:
     return {
         "graph": io.digest(graph),
         "spec": ws.spec.digest("target"),
+        "cycles": str(ws.spec.layout.most_cycles),
         "sample": ws.events_digest,
         "program": code("backends", *MEANING),
         "firmware": handwritten.digest(),

@@ -323,7 +323,7 @@ def _build(ws: Workspace, name: str) -> None:
     backend = plugins.find("backends", name)
 
     def work() -> None:
-        backend.build(graph, folder, ws.spec.target)
+        backend.build(graph, folder, ws.spec.layout)
         if hasattr(backend, "write_vectors"):
             feed = gate.vectors(graph, ws.vectors(graph), VECTORS, ws.spec.seed)
             backend.write_vectors(folder, graph, feed, interpret(graph, feed))
@@ -340,7 +340,7 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
 
     def work() -> None:
         feed = gate.vectors(graph, ws.mixture(graph), count, ws.spec.seed)
-        engine, measured = kind.open(folder, graph, ws.spec.target)
+        engine, measured = kind.open(folder, graph, ws.spec.layout)
         found = gate.compare(graph, engine, feed)
         row = as_json(found)
         if measured:

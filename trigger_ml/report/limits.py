@@ -67,3 +67,26 @@ def remarks(clock_ns: float, found: Sequence[Quantity]) -> tuple[str, ...]:
             "not shown to be met: install the package pyosys, or read a vendor's timing report.",
         )
     return ()
+
+
+def pipeline(clock_ns: float, share: float, delay_ns: float, cycles: int, most: int) -> str | None:
+    """A sentence on a pipeline that misses its aim; None where it does not.
+
+    Args:
+        clock_ns: clock period.
+        share: part of it that paths may fill.
+        delay_ns: longest path by the pipeline's own delays.
+        cycles: that it takes.
+        most: that it may take.
+    """
+    if delay_ns <= share * clock_ns:
+        return None
+    why = (
+        "[budget] latency_cycles or [target] most_cycles allow more"
+        if cycles >= most
+        else f"it may take {most}, but a single operation is as slow"
+    )
+    return (
+        f"The pipeline aims at paths of {share * clock_ns:.4g} ns, {100 * share:.0f} % of the clock; its "
+        f"{cycles} cycles leave {delay_ns:.4g} ns, by its own delays: {why}."
+    )
