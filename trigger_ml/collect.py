@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import artifact, depends, plugins
+from trigger_ml import artifact, depends, plugins, vendor
 from trigger_ml.backends.rtl.schedule import SHARE
 from trigger_ml.engines import Kind, kinds
 from trigger_ml.errors import ToolMissing
@@ -40,13 +40,14 @@ PARTS = ("validation", "test")
 
 
 def cost(ws: Workspace, graph: Graph) -> None:
-    """Count the graph's operations, synthesise the Verilog with Yosys if it can be, and write ``cost.json``."""
+    """Count operations, synthesise the Verilog with Yosys if it can be, read vendor reports; write ``cost.json``."""
     found, skipped = list(opcount.estimate(graph)), []
     if depends.synthesised(ws):
         try:
             found += plugins.find("estimators", "yosys").estimate(ws.folder / "firmware" / depends.SYNTHESISED)
         except ToolMissing as missing:
             skipped.append(as_json(Skipped("yosys", str(missing))))
+    found += vendor.quantities(ws, graph)
     artifact.write_json(ws.folder / COST, {"quantities": as_json(found), "skipped": skipped})
 
 
@@ -64,8 +65,8 @@ def quantities(ws: Workspace) -> tuple[Quantity, ...]:
         cycles = row.get("latency_cycles")
         if cycles is None or kind.name != "verilator":
             continue
-        tool = "Verilator, one event a clock"
-        clock = "at the spec's clock" + (", which is not shown to be met" if limits.unmet(clock_ns, found) else "")
+        tool, rtl = "Verilator, one event a clock", [q for q in found if q.source != "vendor csynth"]
+        clock = "at the spec's clock" + (", which is not shown to be met" if limits.unmet(clock_ns, rtl) else "")
         found += [
             Quantity("latency_cycles", cycles, "cycles", "simulated", tool),
             Quantity("latency_ns", cycles * clock_ns, "ns", "simulated", f"{tool}, {clock}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trigger_ml import stamps
+from trigger_ml import stamps, vendor
 from trigger_ml.backends import handwritten
 from trigger_ml.engines import Kind, backends
 from trigger_ml.errors import ArtifactError
@@ -54,7 +54,12 @@ def of_estimate(ws: Workspace, graph: Graph) -> dict[str, str]:
     Raises:
         ArtifactError: the Verilog is not built of this graph.
     """
-    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target"), "program": code("estimators", *MEANING)}
+    inputs = {
+        "graph": io.digest(graph),
+        "spec": ws.spec.digest("target"),
+        "program": code("estimators", *MEANING),
+        "vendor": vendor.digest(ws),
+    }
     if synthesised(ws):
         require_build(ws, graph, SYNTHESISED)
         inputs |= ws.made(f"build_{SYNTHESISED}")

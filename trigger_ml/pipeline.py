@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_ml import artifact, depends, plugins
+from trigger_ml import artifact, depends, plugins, vendor
 from trigger_ml import frozen as frozen_model
 from trigger_ml import validate as gate
 from trigger_ml.depends import MEANING
@@ -137,14 +137,25 @@ def validate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     return {"agreement": rows}
 
 
-def estimate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
-    """Count, synthesise, and compare with the budget.
+def estimate(
+    where: Path, console: Console, out: Path, vivado: Path | None = None, hls: Path | None = None
+) -> Mapping[str, Any]:
+    """Count, synthesise, read what a vendor's tools reported, and compare with the budget.
+
+    Args:
+        where: a spec file, a model's folder or a run folder.
+        console: for progress.
+        out: where run folders are made.
+        vivado: folder with Vivado's reports, if the RTL was routed elsewhere.
+        hls: a copy of the HLS project in which C synthesis ran, if that was elsewhere.
 
     Raises:
         OverBudget: a quantity exceeds its limit.
+        ArtifactError: a report is damaged, or of another graph, build, part or clock.
     """
     ws = open_run(where, out, console)
     with ws.writing():
+        vendor.bring(ws, ws.graph, vivado, hls)
         _estimate(ws)
         from trigger_ml.collect import budget, quantities, remarks
 
@@ -323,6 +334,7 @@ def _build(ws: Workspace, name: str) -> None:
     backend = plugins.find("backends", name)
 
     def work() -> None:
+        ws.keep(f"build_{name}", f"firmware/{name}")
         backend.build(graph, folder, ws.spec.layout)
         if hasattr(backend, "write_vectors"):
             feed = gate.vectors(graph, ws.vectors(graph), VECTORS, ws.spec.seed)
