@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.estimators.test_csynth import REPORT
 from trigger_ml import artifact, collect, reuse
+from trigger_ml.backends.hls.made_from import FILE
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.estimators import sharing
 from trigger_ml.fixed import Fixed
@@ -50,6 +51,9 @@ def test_every_factor_is_exact_and_asks_for_the_interval_that_is_estimated(tmp_p
     report = run / "scan/reuse_5/project/trigger_prj/solution1/syn/report"
     report.mkdir(parents=True)
     (report / "trigger_csynth.xml").write_text(REPORT.format(dsp="DSP"))
+    project = run / "scan/reuse_5/project"
+    assert f"csynth_design\n    file copy -force {FILE} " in (project / "build_prj.tcl").read_text()
+    (project / "trigger_prj" / FILE).write_bytes((project / FILE).read_bytes())
     stamp = (run / "stamps/scan_reuse_5.json").stat().st_mtime_ns
     again = sharing.read(reuse.reuse(where, console, tmp_path / "out", [1, 5]))
     assert (run / "stamps/scan_reuse_5.json").stat().st_mtime_ns == stamp

@@ -35,10 +35,37 @@ def test_every_change_is_seen(tmp_path: Path) -> None:
     assert stamps.why_stale(tmp_path, "build", {**INPUTS, "spec": "cc"}) == "spec changed"
     assert stamps.why_stale(tmp_path, "build", {"spec": "aa"}) == "sample changed"
     assert stamps.why_stale(tmp_path, "build", {**INPUTS, "tool": "dd"}) == "tool changed"
-    artifact.atomic_write(tmp_path / "verilog" / "extra.v", "")
+    artifact.atomic_write(tmp_path / "verilog" / "top.v", "")
     assert stamps.why_stale(tmp_path, "build", INPUTS) == "verilog was edited"
+    (tmp_path / "verilog" / "top.v").unlink()
+    assert stamps.why_stale(tmp_path, "build", INPUTS) == "verilog is missing or damaged"
+    artifact.atomic_write(tmp_path / "verilog" / "top.v", "module top; endmodule\n")
+    assert stamps.is_fresh(tmp_path, "build", INPUTS)
     (tmp_path / "graph.json").unlink()
     assert stamps.why_stale(tmp_path, "build", INPUTS) == "graph.json is missing or damaged"
+
+
+def test_what_is_put_beside_makes_nothing_stale_and_is_known_as_foreign(tmp_path: Path) -> None:
+    _done(tmp_path)
+    assert stamps.foreign(tmp_path, "build", "verilog") == []
+    artifact.atomic_write(tmp_path / "verilog" / "vendor" / "timing.rpt", "WNS")
+    artifact.atomic_write(tmp_path / "verilog" / ".cache" / "x", "not counted")
+    assert stamps.is_fresh(tmp_path, "build", INPUTS)
+    assert stamps.foreign(tmp_path, "build", "verilog") == ["vendor/timing.rpt"]
+    artifact.atomic_write(tmp_path / "verilog" / "top.v", "module edited; endmodule\n")
+    assert stamps.foreign(tmp_path, "build", "verilog") == ["top.v", "vendor/timing.rpt"]
+    assert stamps.foreign(tmp_path, "build", "vhdl") == []
+
+
+def test_without_a_stamp_every_file_is_foreign_and_with_an_older_one_none(tmp_path: Path) -> None:
+    _done(tmp_path)
+    path = tmp_path / "stamps" / "build.json"
+    older = {k: v for k, v in artifact.read_json(path).items() if k != "files"}
+    artifact.write_json(path, older)
+    assert stamps.is_fresh(tmp_path, "build", INPUTS)
+    assert stamps.foreign(tmp_path, "build", "verilog") == []
+    path.unlink()
+    assert stamps.foreign(tmp_path, "build", "verilog") == ["top.v"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"inputs": 3, "outputs": {}}'])

@@ -97,8 +97,7 @@ def digest_path(path: Path) -> str:
         ArtifactError: if it is missing or damaged.
     """
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-        return digest_json({file.relative_to(path).as_posix(): digest_path(file) for file in files})
+        return digest_json(digest_files(path))
     if path.suffix == ".npz":
         return digest_arrays(read_npz(path))
     if path.suffix == ".json":
@@ -108,6 +107,16 @@ def digest_path(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def digest_files(folder: Path) -> dict[str, str]:
+    """Digest of each file of a folder by its relative name; names that start with a dot don't count.
+
+    Raises:
+        ArtifactError: if one is damaged.
+    """
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not _hidden(file.relative_to(folder)))
+    return {file.relative_to(folder).as_posix(): digest_path(file) for file in files}
 
 
 def _hidden(relative: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import __version__, archive, artifact, depends, spec
+from trigger_ml import __version__, archive, artifact, depends, spec, stamps
 from trigger_ml import validate as gate
 from trigger_ml.boards import layout, patterns
 from trigger_ml.collect import compared
@@ -265,10 +265,10 @@ def _members(ws: Workspace) -> Iterator[tuple[str, bytes]]:
         yield f"graph/{path.name}", path.read_bytes()
     for backend in backends(ws.spec):
         depends.require_build(ws, graph, backend)
-        for path in sorted((ws.folder / "firmware" / backend).rglob("*")):
-            inside = path.relative_to(ws.folder / "firmware")
-            if path.is_file() and path.suffix not in COMPILED and not any(p.startswith(".") for p in inside.parts):
-                yield f"firmware/{inside.as_posix()}", path.read_bytes()
+        home = f"firmware/{backend}"
+        for path in sorted(ws.folder / home / name for name in stamps.files_of(ws.folder, f"build_{backend}", home)):
+            if path.suffix not in COMPILED:
+                yield path.relative_to(ws.folder).as_posix(), path.read_bytes()
     feed = gate.vectors(graph, ws.vectors(graph), EVENTS, ws.spec.seed)
     arrays = {f"input.{k}": v for k, v in feed.items()} | {f"output.{k}": v for k, v in interpret(graph, feed).items()}
     yield VECTORS, artifact.npz_bytes(arrays)

@@ -162,14 +162,20 @@ def validate(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> No
 
 
 @app.command()
-def estimate(where: RunPath, out: Out = PROJECTS, as_json: AsJson = False) -> None:
+def estimate(
+    where: RunPath,
+    out: Out = PROJECTS,
+    vivado: Annotated[Path | None, typer.Option(help="Folder with Vivado's reports, if routed elsewhere.")] = None,
+    hls: Annotated[Path | None, typer.Option(help="Copy of the HLS project that was synthesised.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Compare the cost with the budget.
 
-    Exit code 2 if over.
+    Reports of Vivado and of C synthesis in the generated projects are read too. Exit code 2 if over.
     """
     from trigger_ml import pipeline
 
-    give(pipeline.estimate(where, console(), out), as_json)
+    give(pipeline.estimate(where, console(), out, vivado, hls), as_json)
 
 
 app.command()(scan)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import artifact, depends, plugins
+from trigger_ml import artifact, depends, plugins, vendor
+from trigger_ml.backends.rtl.schedule import SHARE
 from trigger_ml.engines import Kind, kinds
 from trigger_ml.errors import GraphError, ToolMissing
 from trigger_ml.estimators import opcount, sharing
@@ -26,6 +27,7 @@ from trigger_ml.physics.evaluate import ByProcess, evaluate
 from trigger_ml.physics.precision import PrecisionScan
 from trigger_ml.physics.rate_table import RateTable
 from trigger_ml.physics.result import PhysicsResult
+from trigger_ml.report import limits
 from trigger_ml.report.data import Agreement, BudgetLine, ReportData, Skipped
 from trigger_ml.report.network import summarize
 from trigger_ml.workspace import Workspace, as_json
@@ -38,17 +40,17 @@ RATES = "rates.json"
 SCAN = "scan.json"
 REUSE = "reuse.json"
 PARTS = ("validation", "test")
-UNITS = {"latency_ns": "ns"}
 
 
 def cost(ws: Workspace, graph: Graph) -> None:
-    """Count the graph's operations, synthesise the Verilog with Yosys if it can be, and write ``cost.json``."""
+    """Count operations, synthesise the Verilog with Yosys if it can be, read vendor reports; write ``cost.json``."""
     found, skipped = list(opcount.estimate(graph)), []
     if depends.synthesised(ws):
         try:
             found += plugins.find("estimators", "yosys").estimate(ws.folder / "firmware" / depends.SYNTHESISED)
         except ToolMissing as missing:
             skipped.append(as_json(Skipped("yosys", str(missing))))
+    found += vendor.quantities(ws, graph)
     artifact.write_json(ws.folder / COST, {"quantities": as_json(found), "skipped": skipped})
 
 
@@ -60,15 +62,17 @@ def quantities(ws: Workspace) -> tuple[Quantity, ...]:
     """
     graph = ws.graph
     depends.require_estimate(ws, graph)
+    clock_ns = ws.spec.target.clock_ns
     found = [Quantity(**q) for q in artifact.read_json(ws.folder / COST)["quantities"]]
     for kind, row in compared(ws, graph):
         cycles = row.get("latency_cycles")
         if cycles is None or kind.name != "verilator":
             continue
-        tool = "Verilator, one event a clock"
+        tool, rtl = "Verilator, one event a clock", [q for q in found if q.source != "vendor csynth"]
+        clock = "at the spec's clock" + (", which is not shown to be met" if limits.unmet(clock_ns, rtl) else "")
         found += [
             Quantity("latency_cycles", cycles, "cycles", "simulated", tool),
-            Quantity("latency_ns", cycles * ws.spec.target.clock_ns, "ns", "simulated", f"{tool}, at the spec's clock"),
+            Quantity("latency_ns", cycles * clock_ns, "ns", "simulated", f"{tool}, {clock}"),
             Quantity("initiation_interval", row["initiation_interval"], "cycles", "simulated", tool),
         ]
     return tuple(found)
@@ -76,11 +80,25 @@ def quantities(ws: Workspace) -> tuple[Quantity, ...]:
 
 def budget(ws: Workspace, found: Sequence[Quantity]) -> tuple[BudgetLine, ...]:
     """Every limit of the spec beside the best-founded quantity of that name."""
-    lines = []
-    for name, limit in as_json(ws.spec.budget).items():
-        best = next((q for q in found if q.name == name), None)
-        lines.append(BudgetLine(name, float(limit), best.unit if best else UNITS.get(name, ""), best))
-    return tuple(lines)
+    return limits.lines(ws.spec.budget, ws.spec.target.clock_ns, found)
+
+
+def remarks(ws: Workspace, found: Sequence[Quantity]) -> tuple[str, ...]:
+    """What a reader of the cost must know, one sentence each; the console shows them too."""
+    said = (*limits.remarks(ws.spec.target.clock_ns, found), *_pipeline(ws))
+    for remark in said:
+        ws.console.print(remark, style="yellow", markup=False, highlight=False)
+    return said
+
+
+def _pipeline(ws: Workspace) -> tuple[str, ...]:
+    """What there is to say of the pipeline's aim, if the RTL misses it."""
+    if not depends.synthesised(ws) or ws.spec.target.cut_ns is not None:
+        return ()
+    plan = artifact.read_json(ws.folder / "firmware" / depends.SYNTHESISED / "ports.json")
+    clock_ns, most = ws.spec.target.clock_ns, ws.spec.layout.most_cycles
+    said = limits.pipeline(clock_ns, SHARE, plan["model_delay_ns"], plan["latency_cycles"], int(most or 0))
+    return () if said is None else (said,)
 
 
 def collect(ws: Workspace) -> ReportData:
@@ -105,6 +123,8 @@ def collect(ws: Workspace) -> ReportData:
         agreement=tuple(_agreement(kind, row) for kind, row in rows),
         quantities=found,
         budget=budget(ws, found),
+        remarks=remarks(ws, found),
+        clock_met=limits.met(ws.spec.target.clock_ns, found),
         graph=summarize(graph, io.digest(graph), {k: v["ebops"] for k, v in opcount.by_node(graph).items()}),
         provenance=_provenance(ws, graph),
         physics=physics,

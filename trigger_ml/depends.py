@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trigger_ml import stamps
+from trigger_ml import stamps, vendor
 from trigger_ml.backends import handwritten
 from trigger_ml.engines import Kind, backends
 from trigger_ml.errors import ArtifactError
@@ -26,6 +26,7 @@ def of_build(ws: Workspace, graph: Graph) -> dict[str, str]:
     return {
         "graph": io.digest(graph),
         "spec": ws.spec.digest("target"),
+        "cycles": str(ws.spec.layout.most_cycles),
         "sample": ws.events_digest,
         "program": code("backends", *MEANING),
         "firmware": handwritten.digest(),
@@ -54,7 +55,12 @@ def of_estimate(ws: Workspace, graph: Graph) -> dict[str, str]:
     Raises:
         ArtifactError: the Verilog is not built of this graph.
     """
-    inputs = {"graph": io.digest(graph), "spec": ws.spec.digest("target"), "program": code("estimators", *MEANING)}
+    inputs = {
+        "graph": io.digest(graph),
+        "spec": ws.spec.digest("target"),
+        "program": code("estimators", *MEANING),
+        "vendor": vendor.digest(ws),
+    }
     if synthesised(ws):
         require_build(ws, graph, SYNTHESISED)
         inputs |= ws.made(f"build_{SYNTHESISED}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trigger_ml import artifact, depends, plugins
+from trigger_ml import artifact, depends, plugins, vendor
 from trigger_ml import frozen as frozen_model
 from trigger_ml import validate as gate
 from trigger_ml.depends import MEANING
@@ -144,22 +144,34 @@ def validate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
     return {"agreement": rows}
 
 
-def estimate(where: Path, console: Console, out: Path) -> Mapping[str, Any]:
-    """Count, synthesise, and compare with the budget.
+def estimate(
+    where: Path, console: Console, out: Path, vivado: Path | None = None, hls: Path | None = None
+) -> Mapping[str, Any]:
+    """Count, synthesise, read what a vendor's tools reported, and compare with the budget.
+
+    Args:
+        where: a spec file, a model's folder or a run folder.
+        console: for progress.
+        out: where run folders are made.
+        vivado: folder with Vivado's reports, if the RTL was routed elsewhere.
+        hls: a copy of the HLS project in which C synthesis ran, if that was elsewhere.
 
     Raises:
         OverBudget: a quantity exceeds its limit.
+        ArtifactError: a report is damaged, or of another graph, build, part or clock.
     """
     ws = open_run(where, out, console)
     with ws.writing():
+        vendor.bring(ws, ws.graph, vivado, hls)
         _estimate(ws)
-        from trigger_ml.collect import budget, quantities
+        from trigger_ml.collect import budget, quantities, remarks
 
         found = quantities(ws)
+        remarks(ws, found)
     lines = budget(ws, found)
     over = [line for line in lines if not line.ok]
     if over:
-        raise OverBudget("; ".join(f"{line.name} is over its limit of {line.limit:g}" for line in over))
+        raise OverBudget("; ".join(line.reason for line in over))
     return {"quantities": as_json(found)}
 
 
@@ -331,7 +343,8 @@ def _build(ws: Workspace, name: str) -> None:
     backend = plugins.find("backends", name)
 
     def work() -> None:
-        backend.build(graph, folder, ws.spec.target)
+        ws.keep(f"build_{name}", f"firmware/{name}")
+        backend.build(graph, folder, ws.spec.layout)
         if hasattr(backend, "write_vectors"):
             feed = gate.vectors(graph, ws.vectors(graph), VECTORS, ws.spec.seed)
             backend.write_vectors(folder, graph, feed, interpret(graph, feed))
@@ -348,7 +361,7 @@ def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:
 
     def work() -> None:
         feed = gate.vectors(graph, ws.mixture(graph), count, ws.spec.seed)
-        engine, measured = kind.open(folder, graph, ws.spec.target)
+        engine, measured = kind.open(folder, graph, ws.spec.layout)
         found = gate.compare(graph, engine, feed)
         row = as_json(found)
         if measured:

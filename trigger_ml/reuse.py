@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trigger_ml import artifact, plugins
 from trigger_ml import validate as gate
 from trigger_ml.backends import handwritten
+from trigger_ml.backends.hls.made_from import made_from
 from trigger_ml.errors import ArtifactError, Mismatch, SpecError
 from trigger_ml.estimators import csynth, opcount, sharing
 from trigger_ml.ir import io
@@ -91,19 +92,22 @@ def _point(ws: Workspace, graph: Graph, factor: int) -> dict[str, Any]:
 
     def work() -> None:
         backend = plugins.find("backends", ENGINE)
+        ws.keep(f"scan_reuse_{factor}", f"{home}/project")
         backend.build(graph, project, target)
         feed = gate.vectors(graph, ws.mixture(graph), spec.engines.hls4ml, spec.seed)
         row = gate.compare(graph, gate.engine(ENGINE, backend, project, graph, target), feed)
         artifact.write_json(ws.folder / home / "agreement.json", as_json(row))
 
-    ws.step(f"scan_reuse_{factor}", inputs, [f"{home}/agreement.json"], work)
+    ws.step(f"scan_reuse_{factor}", inputs, [f"{home}/agreement.json", f"{home}/project"], work)
     row = artifact.read_json(ws.folder / home / "agreement.json")
     return {
         "reuse": factor,
         "io_type": target.io_type,
         "events": row["events"],
         "mismatches": row["mismatches"],
-        "quantities": as_json([*sharing.quantities(graph, target), *csynth.read(project)]),
+        "quantities": as_json(
+            [*sharing.quantities(graph, target), *csynth.read(project, made_from(inputs["graph"], target))]
+        ),
     }
 
 

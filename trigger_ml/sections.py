@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from trigger_ml.errors import SpecError
 from trigger_ml.fields import limited, settle
+
+MOST_CYCLES = 12
+"""Clock cycles that the RTL may take, registers at both ports included, where a spec sets no bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +48,18 @@ class Target(Section):
         default="io_parallel",
     )
     cut_ns: float | None = limited(
-        "delay after which the RTL gets a register; none: the backend chooses", 0.1, 100, default=None
+        "delay after which the RTL gets a register, whatever number of cycles it takes; none: 60 % of clock_ns, or the "
+        "least that most_cycles allow",
+        0.1,
+        100,
+        default=None,
+    )
+    most_cycles: int | None = limited(
+        "clock cycles that the RTL may take where there is no cut_ns; none: the budget's latency_cycles, or its "
+        f"latency_ns over clock_ns if that is less; {MOST_CYCLES} where the budget has neither",
+        2,
+        10**6,
+        default=None,
     )
 
     def __post_init__(self) -> None:
@@ -86,7 +101,24 @@ class Budget(Section):
     dsp: int | None = limited("DSP blocks", 0, 10**6, default=None)
     bram: int | None = limited("block RAMs of 36 kbit", 0, 10**6, default=None)
     latency_ns: float | None = limited(
-        "first input word to last output word, I/O registers included", 0, 10**6, default=None, open_low=True
+        "first input word to last output word, I/O registers included; not met where the longest path is longer than "
+        "the clock period",
+        0,
+        10**6,
+        default=None,
+        open_low=True,
     )
     latency_cycles: int | None = limited("the same, in clock cycles", 1, 10**6, default=None)
+    path_ns: float | None = limited(
+        "longest path between registers, by open synthesis or the vendor's timing report",
+        0,
+        10**6,
+        default=None,
+        open_low=True,
+    )
     initiation_interval: int | None = limited("clock cycles from one event to the next", 1, 10**6, default=None)
+
+    def cycles(self, clock_ns: float) -> int | None:
+        """Clock cycles of latency that the budget leaves at a clock period; None where it limits none."""
+        whole = None if self.latency_ns is None else math.floor(self.latency_ns / clock_ns * (1 + 1e-9))
+        return min((n for n in (self.latency_cycles, whole) if n is not None), default=None)

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from trigger_ml.errors import SpecError
 from trigger_ml.fields import hint, limited, show, toml
+from trigger_ml.sections import MOST_CYCLES, Section
 from trigger_ml.sections import Budget as Budget
 from trigger_ml.sections import Engines as Engines
-from trigger_ml.sections import Section
 from trigger_ml.sections import Target as Target
 
 ORBIT_HZ = 11_245.5
@@ -289,6 +289,12 @@ class Spec(Section):
             )
         if self.sample.name == NO_EVENTS and not self.model.imported:
             raise SpecError(f'[sample] name is "{NO_EVENTS}": only an imported model needs no events')
+
+    @property
+    def layout(self) -> Target:
+        """The target that engines are built for: ``most_cycles`` is the budget's latency where it is not given."""
+        most = self.target.most_cycles or self.budget.cycles(self.target.clock_ns)
+        return dataclasses.replace(self.target, most_cycles=MOST_CYCLES if most is None else max(most, 2))
 
     def digest(self, *parts: str) -> str:
         """sha256 (hexadecimal) of some parts (``"seed"``, ``"train"``, ``"engines.onnx"`` ...), or of everything.

@@ -171,7 +171,7 @@ def _rebuilt(found: Bundle, backend: str, folder: Path) -> Check:
             return Check(what, None, f"made by {package} {made_by.get(package)}, here is {here or 'none'}")
     again = folder / f"{backend} again"
     try:
-        plugins.find("backends", backend).build(found.graph, again, found.spec.target)
+        plugins.find("backends", backend).build(found.graph, again, found.spec.layout)
     except (ToolMissing, ToolFailed) as error:
         return Check(what, None, str(error))
     files = {f.relative_to(again).as_posix(): f.read_bytes() for f in again.rglob("*") if f.is_file()}
@@ -212,7 +212,7 @@ def _gate(found: Bundle, kind: Kind, folder: Path, events: int) -> Check:
     feed = {k: np.concatenate([inside[k], v])[:count] for k, v in feed.items()}
     what = f"{kind.label} {INSIDE}"
     try:
-        engine, measured = kind.open(folder, found.graph, found.spec.target)
+        engine, measured = kind.open(folder, found.graph, found.spec.layout)
         row = gate.compare(found.graph, engine, feed)
     except ToolMissing as missing:
         return Check(what, None, str(missing))

@@ -2,12 +2,13 @@
 
 ``<out>/<name>/`` holds ``spec.toml``, ``trained/``, ``graph/``, ``firmware/<backend>/``, ``agreement/<engine>.json``,
 ``cost.json``, ``report.html``, ``report.json``, the stamps of the steps, and ``manifest.json``: the only place for
-times and tool versions.
+times and tool versions. ``kept/`` holds what stood in a generated folder when it was made anew and was not generated.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -140,6 +141,24 @@ class Workspace:
         self._note(name, seconds)
         self.console.print(f"{name}: done in {seconds:.0f} s", highlight=False)
         return True
+
+    def keep(self, step: str, output: str) -> None:
+        """Before a step makes a folder anew: move what it did not write there, or was edited, to ``kept/``.
+
+        Args:
+            step: that writes the folder.
+            output: the folder, relative to the run folder.
+        """
+        names = stamps.foreign(self.folder, step, output)
+        if not names:
+            return
+        places = (self.folder / "kept" / f"{Path(output).name}_{n}" for n in itertools.count(1))
+        to = next(place for place in places if not place.exists())
+        for name in names:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / output / name).replace(to / name)
+        said = f"{output} held {len(names)} files that {step} did not write as they were ({names[0]} ...): now in {to}"
+        self.console.print(said, style="yellow", markup=False, highlight=False)
 
     def made(self, step: str) -> dict[str, str]:
         """Output name -> digest of a finished step."""

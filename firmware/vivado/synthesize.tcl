@@ -2,10 +2,14 @@
 #
 #   vivado -mode batch -source vivado/synthesize.tcl            (from the folder that holds ports.json)
 #
-# Writes vivado/utilization.rpt, vivado/timing.rpt and vivado/routed.dcp.
+# Writes vendor/utilization.rpt, vendor/timing.rpt, vendor/routed.dcp, and first vendor/ports.json: what the reports are
+# of. `trigger-ml estimate` reads them there, and refuses them if ports.json is not that of the run.
 
 set root [file normalize [file join [file dirname [info script]] ..]]
 cd $root
+file delete -force vendor/utilization.rpt vendor/timing.rpt vendor/routed.dcp
+file mkdir vendor
+file copy -force ports.json vendor/ports.json
 READ
 read_xdc -mode out_of_context vivado/NAME.xdc
 synth_design -top NAME -part PART -mode out_of_context -flatten_hierarchy full -global_retiming on
@@ -13,7 +17,7 @@ opt_design
 place_design
 phys_opt_design
 route_design
-report_utilization -file vivado/utilization.rpt
-report_timing_summary -max_paths 20 -file vivado/timing.rpt
-write_checkpoint -force vivado/routed.dcp
+report_utilization -file vendor/utilization.rpt
+report_timing_summary -max_paths 20 -file vendor/timing.rpt
+write_checkpoint -force vendor/routed.dcp
 puts "WNS [get_property SLACK [get_timing_paths -max_paths 1 -setup]] ns at CLOCK_NS ns"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.backends.rtl_graphs import chain, score
+from trigger_ml import spec
+from trigger_ml.backends.rtl.design import design
 from trigger_ml.backends.rtl.lowering import lower
 from trigger_ml.backends.rtl.netlist import Netlist, netlist
 from trigger_ml.backends.rtl.schedule import (
@@ -19,6 +21,7 @@ from trigger_ml.backends.rtl.schedule import (
 )
 from trigger_ml.errors import Unsupported
 from trigger_ml.fuzz import random_graph
+from trigger_ml.spec import Target
 
 pytestmark = pytest.mark.needs_rtl
 
@@ -79,3 +82,30 @@ def test_the_chosen_schedule_has_the_fewer_register_bits():
         early = asap(net, 4.0)
         chosen = choose(net, 5.0, 4.0)
         assert register_bits(net, chosen) <= register_bits(net, early)
+
+
+@pytest.mark.parametrize(
+    ("budget", "target", "cycles"),
+    [
+        ("", "", 12),
+        ("latency_cycles = 12", "", 12),
+        ("latency_cycles = 48", "", 48),
+        ("latency_ns = 240", "", 48),
+        ("latency_cycles = 48\nlatency_ns = 200", "", 40),
+        ("latency_ns = 10.8", "clock_ns = 0.9", 12),
+        ("latency_ns = 1", "", 2),
+        ("latency_cycles = 48", "most_cycles = 20", 20),
+    ],
+)
+def test_the_bound_on_the_cycles_is_the_budgets(budget, target, cycles):
+    text = 'name = "m"\n[model]\nfamily = "imported"\n[sample]\nname = "none"\n'
+    assert spec.parse(f"{text}[budget]\n{budget}\n[target]\n{target}\n").layout.most_cycles == cycles
+
+
+def test_a_larger_bound_gives_more_cycles_and_shorter_paths():
+    four, twelve, most, free = (
+        design(score(), Target(clock_ns=1.5, most_cycles=n)).schedule for n in (4, 12, 48, None)
+    )
+    assert four.cycles == 4 < most.cycles <= 48
+    assert most.delay_ns < four.delay_ns
+    assert free.stages == twelve.stages

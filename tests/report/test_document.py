@@ -9,12 +9,15 @@ import pytest
 
 from tests.report.example import classes, graph, rates, report, reuse, scan
 from trigger_ml.estimators.quantity import Quantity
-from trigger_ml.report import Agreement, BudgetLine, summarize
+from trigger_ml.report import Agreement, BudgetLine, limits, summarize
 from trigger_ml.report.document import document
+from trigger_ml.spec import Budget
 
 jsonschema = pytest.importorskip("jsonschema", reason="the schema is checked with jsonschema")
 
 LUT = Quantity("lut", 3200, "", "open synthesis", "yosys")
+LATENCY = Quantity("latency_ns", 55.0, "ns", "simulated", "verilator")
+PATH = Quantity("path_ns", 5.64, "ns", "open synthesis", "yosys")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,12 @@ def test_document_holds_what_readers_look_for(data):
         ),
         ({"budget": (BudgetLine("lut", 3000, "", LUT),)}, "lut is 3,200, over the limit of 3,000."),
         ({"budget": (BudgetLine("lut", 3000, "", None),)}, "lut has a limit of 3,000 but was not measured."),
+        (
+            {"budget": limits.lines(Budget(latency_ns=60.0), 5.0, (LATENCY, PATH))},
+            "latency_ns is 55 ns, within the limit of 60, but the clock of 5 ns is not met by open synthesis, whose "
+            "longest path is 5.64 ns, and latency in ns is cycles times a clock that is not shown to be met.",
+        ),
+        ({"budget": limits.lines(Budget(path_ns=3.0), 5.0, (PATH,))}, "path_ns is 5.64 ns, over the limit of 3."),
         ({"failures": ("The score has 3 values.",)}, "The score has 3 values."),
     ],
 )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trigger_ml.artifact import atomic_folder
-from trigger_ml.backends.hls import adders, project, readme, stream, testbench
+from trigger_ml.backends.hls import adders, made_from, project, readme, stream, testbench
 from trigger_ml.backends.hls.layers import kernel, lower
 from trigger_ml.errors import Unsupported
 from trigger_ml.ir import ops
@@ -71,6 +71,7 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
         types = project.write(model, part, target)
         testbench.write(model, digest(graph), part, types)
         readme.write(model, digest(graph), part, target, columns(graph))
+        made_from.write(digest(graph), part, target)
 
 
 def write_vectors(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -21,7 +22,7 @@ class Quantity:
     Attributes:
         name: ``lut``, ``ff``, ``dsp``, ``bram``, ``carry8``, ``latency_cycles``, ``latency_ns``,
         ``initiation_interval``,
-            ``logic_levels``, ``path_ns`` or a count of ``opcount``.
+            ``logic_levels``, ``path_ns``, ``hold_slack_ns`` or a count of ``opcount``.
         value: the number; an int where it is a count.
         unit: ``""`` for a count.
         source: what kind of knowledge it is.
@@ -45,3 +46,19 @@ class Quantity:
         """Check the source."""
         if self.source not in get_args(Source):
             raise SpecError(f'"{self.source}" is no source of a number: choose from {", ".join(get_args(Source))}')
+
+
+HLS_FIRST: tuple[Source, ...] = (
+    "vendor post-route", "vendor csynth", "simulated", "open synthesis", "exact", "estimated"
+)  # fmt: skip
+RTL_FIRST: tuple[Source, ...] = (
+    "vendor post-route", "simulated", "open synthesis", "exact", "estimated", "vendor csynth"
+)  # fmt: skip
+"""Sources, that nearest to hardware first. C synthesis is of the HLS project, the others are of the RTL: where that was
+routed, the HLS project's figures come last, so that one design is judged and not two."""
+
+
+def best(found: Sequence[Quantity], name: str) -> Quantity | None:
+    """The quantity of a name whose source is nearest to hardware; None if there is none of that name."""
+    order = RTL_FIRST if any(q.source == "vendor post-route" for q in found) else HLS_FIRST
+    return min((q for q in found if q.name == name), key=lambda q: order.index(q.source), default=None)

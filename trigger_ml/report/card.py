@@ -66,13 +66,14 @@ def put(page: Path, text: str) -> None:
 
 def figures(report: Report) -> str:
     """Cost, agreement and physics of one model as Markdown tables."""
-    found = _quantities(report)
+    found = report["quantities"]
     lines = ["| quantity | value | source |", "|---|---|---|"]
-    lines += [f"| {_name(q)} | {q['value']:,} | {q['source']} |" for n in COUNTED if (q := found.get(n))]
+    lines += [f"| {_name(q)} | {q['value']:,} | {q['source']} |" for n in COUNTED for q in found if q["name"] == n]
     lines += ["", "| engine | events | differing |", "|---|---|---|"]
     lines += [f"| {a['engine']} | {a['events']:,} | {a['mismatches']} |" for a in report["agreement"]]
     physics = report["physics"]
     at = physics["working_point"]
+    lines += [line for remark in report.get("remarks", []) for line in ("", remark)]
     lines += [
         "",
         f"{physics['sample']['name']}, 68 % errors, test part; thresholds set on its background. {FAST_SIMULATION}",
@@ -194,13 +195,9 @@ def _pair(pair: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _quantities(report: Report) -> dict[str, Any]:
-    return {q["name"]: q for q in report["quantities"]}
-
-
 def _name(q: Mapping[str, Any]) -> str:
     unit = f", {q['unit']}" if q["unit"] else ""
-    note = " (before layout, not calibrated)" if q["name"] == "path_ns" else ""
+    note = " (before layout, not calibrated)" if (q["name"], q["source"]) == ("path_ns", "open synthesis") else ""
     return f"{labels.quantity(q['name'])}{unit}{note}"
 
 

@@ -53,17 +53,29 @@ class BudgetLine:
         limit: the largest value allowed.
         unit: of both; empty for a count.
         quantity: what was found; None where it could not be measured.
+        unfounded: why what was found meets no limit, half a sentence; empty where it counts.
     """
 
     name: str
     limit: float
     unit: str
     quantity: Quantity | None
+    unfounded: str = ""
 
     @property
     def ok(self) -> bool:
-        """Measured, and within the limit."""
-        return self.quantity is not None and self.quantity.value <= self.limit
+        """Measured, well founded, and within the limit."""
+        return self.quantity is not None and self.quantity.value <= self.limit and not self.unfounded
+
+    @property
+    def reason(self) -> str:
+        """Why it is not ok, one sentence."""
+        if self.quantity is None:
+            return f"{self.name} has a limit of {self.limit:,.6g} {self.unit}".rstrip() + " but was not measured."
+        found = f"{self.name} is {self.quantity.value:,.6g} {self.unit}".rstrip()
+        if self.quantity.value > self.limit:
+            return f"{found}, over the limit of {self.limit:,.6g}."
+        return f"{found}, within the limit of {self.limit:,.6g}, but {self.unfounded}."
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,8 @@ class ReportData:
         no_physics: why not, one sentence; empty where there is physics.
         skipped: checks that were not made.
         failures: further sentences that make the verdict FAIL.
+        remarks: what a reader of the cost must know, one sentence each; they change no verdict.
+        clock_met: whether the longest path is within the clock period; None where no path is known.
         rates: what `trigger-ml rates` counted on a larger file; None where it was not run on this graph.
         scan: what `trigger-ml scan` found; None where it was not run.
         reuse: what `trigger-ml scan --reuse` found of this graph; None where it was not run.
@@ -140,6 +154,8 @@ class ReportData:
     no_physics: str = ""
     skipped: tuple[Skipped, ...] = ()
     failures: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    clock_met: bool | None = None
     rates: RateTable | None = None
     scan: PrecisionScan | None = None
     reuse: ReuseScan | None = None
@@ -149,7 +165,7 @@ class ReportData:
         """Why the verdict is FAIL, one sentence each; empty for PASS."""
         compared = () if self.agreement else ("No engine was compared with the golden interpreter.",)
         differing = tuple(_difference(a) for a in self.agreement if a.mismatches or a.events < 1)
-        over = tuple(_over(line) for line in self.budget if not line.ok)
+        over = tuple(line.reason for line in self.budget if not line.ok)
         return (*compared, *differing, *over, *self.failures)
 
     @property
@@ -165,9 +181,3 @@ def _difference(found: Agreement) -> str:
     return (
         f"{found.engine} differs from the golden interpreter in {found.mismatches:,} of {found.events:,} events{where}"
     )
-
-
-def _over(line: BudgetLine) -> str:
-    if line.quantity is None:
-        return f"{line.name} has a limit of {line.limit:,.6g} {line.unit}".rstrip() + " but was not measured."
-    return f"{line.name} is {line.quantity.value:,.6g} {line.unit}".rstrip() + f", over the limit of {line.limit:,.6g}."

@@ -33,6 +33,8 @@ def document(data: ReportData) -> Json:
         "skipped": [asdict(s) for s in data.skipped],
         "quantities": [_quantity(q) for q in data.quantities],
         "budget": [_budget(line) for line in data.budget],
+        "remarks": list(data.remarks),
+        "clock_met": data.clock_met,
         "physics": None if data.physics is None else _physics(data.physics),
         "physics_left_out": data.no_physics,
         "rates": None if data.rates is None else _lists(asdict(data.rates)),

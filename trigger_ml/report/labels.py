@@ -30,6 +30,7 @@ QUANTITIES = {
     "initiation_interval": "initiation interval",
     "logic_levels": "levels of logic",
     "path_ns": "longest path",
+    "hold_slack_ns": "hold slack",
     "ebops": "EBOPs",
     "product_cycles": "cycles of the products",
 }

@@ -33,7 +33,7 @@ def row(report: Report, spec: Spec) -> dict[str, Any]:
         "score": spec.model.score,
         "digest": report["graph"]["digest"],
         "bits": f"{min(b['low'] for b in ranges)} to {max(b['high'] for b in ranges)}" if ranges else "",
-        "quantities": {q["name"]: q["value"] for q in report["quantities"]},
+        "quantities": {q["name"]: q["value"] for q in report["quantities"] if not q["source"].startswith("vendor")},
         "sample": physics["sample"]["name"],
         "working_point": at,
         "auc": {n: {side: s[side]["auc"] for side in SIDES if side in s} for n, s in signals.items()},

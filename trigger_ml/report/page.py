@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trigger_ml.estimators.quantity import Quantity
+from trigger_ml.estimators.quantity import Quantity, best
 from trigger_ml.estimators.sharing import ReuseScan
 from trigger_ml.physics.intervals import Estimate
 from trigger_ml.physics.precision import METHODS
@@ -94,10 +94,16 @@ def _tiles(data: ReportData) -> list[dict[str, Any]]:
     """The few numbers that people look for first, each with its source."""
     found: list[dict[str, Any]] = []
     for name in ("lut", "dsp", "latency_cycles", "latency_ns", "initiation_interval"):
-        q = _best(data.quantities, name)
+        q = best(data.quantities, name)
         if q is not None:
+            unmet = ", at a clock that is not shown to be met" if name == "latency_ns" and not data.clock_met else ""
             found.append(
-                {"label": labels.quantity(name), "value": labels.number(q.value), "unit": q.unit, "source": q.source}
+                {
+                    "label": labels.quantity(name),
+                    "value": labels.number(q.value),
+                    "unit": q.unit,
+                    "source": f"{q.source}{unmet}",
+                }
             )
     if data.physics is not None:
         point = data.physics.quantized.point(data.physics.working_point)
@@ -111,13 +117,6 @@ def _tiles(data: ReportData) -> list[dict[str, Any]]:
                 }
             )
     return found
-
-
-def _best(quantities: tuple[Quantity, ...], name: str) -> Quantity | None:
-    """The one nearest to hardware."""
-    order = ("vendor post-route", "vendor csynth", "simulated", "open synthesis", "exact", "estimated")
-    named = [q for q in quantities if q.name == name]
-    return min(named, key=lambda q: order.index(q.source), default=None)
 
 
 def _by_source(quantities: tuple[Quantity, ...]) -> Mapping[str, list[Quantity]]:

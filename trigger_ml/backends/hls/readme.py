@@ -23,6 +23,8 @@ C simulation, C synthesis and co-simulation (which steps are done is set in `{op
 
     {command}
 
+`trigger-ml estimate` reads the report of C synthesis, which stays with what it was made from in `{project}_prj/`.
+
 C simulation without the vendor's tools:
 
     g++ -std=c++11 -O1 -Ifirmware/ap_types {project}_test.cpp firmware/{project}.cpp -o csim && ./csim

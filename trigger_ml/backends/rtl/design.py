@@ -14,6 +14,7 @@ from trigger_ml.fixed import Fixed
 from trigger_ml.ir.columns import columns
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.io import digest
+from trigger_ml.sections import MOST_CYCLES
 from trigger_ml.spec import Target
 
 
@@ -67,7 +68,7 @@ def design(graph: Graph, target: Target) -> Design:
     net = netlist(lower(graph))
     name = legal(str(graph.meta.get("name", "network")), "_network")
     inputs, outputs = input_ports(graph), output_ports(graph)
-    schedule = choose(net, target.clock_ns, target.cut_ns)
+    schedule = choose(net, target.clock_ns, target.cut_ns, target.most_cycles or MOST_CYCLES)
     return Design(name, digest(graph), target.clock_ns, target.part, net, schedule, inputs, outputs, columns(graph))
 
 

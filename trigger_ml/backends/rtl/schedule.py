@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from trigger_ml.backends.rtl.netlist import Cell, Netlist, wiring
 from trigger_ml.errors import Unsupported
+from trigger_ml.sections import MOST_CYCLES
 
 LUT_NS, NET_NS = 0.08, 0.35
 CARRY_NS, CARRY_BIT_NS, CARRY_OUT_NS = 0.20, 0.015, 0.10
@@ -19,9 +20,6 @@ DSP_NS = 2.20
 CLOCK_TO_Q_NS, SETUP_NS = 0.08, 0.03
 """Delays of a look-up table, a routed net, a carry chain (entry, each bit, exit), a DSP multiplier without registers,
 and a flip-flop. Assumed, of the order of a 16 nm device; not calibrated against any vendor's tool."""
-
-MOST_CYCLES = 12
-"""Clock cycles from the input port to the output port that a design may take, registers of both included."""
 
 SHARE = 0.6
 """Part of the clock period that the model may fill; the rest is for what it doesn't know, routing above all."""
@@ -54,7 +52,7 @@ def choose(net: Netlist, clock_ns: float, cut_ns: float | None = None, most_cycl
         net: the cells.
         clock_ns: clock period.
         cut_ns: path delay to aim at instead of ``SHARE * clock_ns``, whatever number of cycles it takes.
-        most_cycles: bound on the latency where ``cut_ns`` is not given.
+        most_cycles: bound on the latency, registers at both ports included, where ``cut_ns`` is not given.
     """
     goal = cut_ns if cut_ns is not None else SHARE * clock_ns
     most = len(net.cells) if cut_ns is not None else most_cycles - 1
