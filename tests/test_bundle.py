@@ -50,9 +50,18 @@ def test_what_is_inside(packed):
     assert found.backends() == ["cpp", "onnx"]
     assert io.digest(found.graph) == found.digest
     assert "threshold = 50 " in found.members["menu.toml"].decode()
-    assert found.manifest["licences"]
+    assert [row["path"] for row in found.manifest["licences"]] == ["firmware/", ""]
     text = packed.read_bytes()
     assert str(Path.home()).encode() not in text
+
+
+def test_licences_are_those_of_what_is_inside():
+    rows = {row["path"]: row["licence"] for row in bundle.licences(["firmware/conifer/hls/trees.h", "spec.toml"])}
+    assert rows == {"firmware/conifer": "Apache-2.0", "": "Apache-2.0"}
+    copied = "firmware/conifer/hls/trees_test.cpp"
+    assert bundle.licences([copied]) == [
+        {"path": copied, "licence": "GPL-3.0-or-later", "origin": "of rfnoc-hls-neuralnet, copied by conifer"}
+    ]
 
 
 def test_it_verifies(packed, capsys):

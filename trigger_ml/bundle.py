@@ -6,7 +6,7 @@ the licence of each part. Nothing in it says when or where it was made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -164,12 +164,18 @@ def bundle(where: Path, console: Console, out: Path, to: Path | None = None) -> 
         "name": ws.spec.name,
         "graph_digest": digest,
         "made_by": {"trigger_ml": __version__, **_versions()},
-        "licences": [{"path": p, "licence": name, "origin": origin} for p, name, origin in LICENCES],
+        "licences": licences(members),
         "members": {name: artifact.digest_bytes(content) for name, content in members.items()},
     }
     archive.write(path, {**members, MANIFEST: artifact.canonical_json(manifest)})
     console.print(f"bundle: {path} ({path.stat().st_size / 1e6:.1f} MB)", highlight=False)
     return {"bundle": str(path), "graph_digest": digest, "sha256": artifact.digest_path(path), "members": len(members)}
+
+
+def licences(members: Iterable[str]) -> list[dict[str, str]]:
+    """The rows of :data:`LICENCES` that count for some member, in their order."""
+    used = {next(row for row in LICENCES if name.startswith(row[0])) for name in members}
+    return [{"path": row[0], "licence": row[1], "origin": row[2]} for row in LICENCES if row in used]
 
 
 def open_bundle(path: Path) -> Bundle:

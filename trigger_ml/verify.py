@@ -35,8 +35,8 @@ SHOWS_DIGEST = re.compile(
 )
 """Members whose first text that looks like a digest is the graph's."""
 
-NOT_REBUILT = ("tb_data/",)
-"""Starts of members that hold events and not the design."""
+NOT_REBUILT = ("tb_data/csim_", "tb_data/rtl_")
+"""Starts of members that a vendor's simulation writes."""
 
 
 INSIDE = "of what is inside"
@@ -169,9 +169,12 @@ def _rebuilt(found: Bundle, backend: str, folder: Path) -> Check:
         here = _version(package)
         if here != made_by.get(package):
             return Check(what, None, f"made by {package} {made_by.get(package)}, here is {here or 'none'}")
-    again = folder / f"{backend} again"
+    again, module = folder / f"{backend} again", plugins.find("backends", backend)
     try:
-        plugins.find("backends", backend).build(found.graph, again, found.spec.layout)
+        module.build(found.graph, again, found.spec.layout)
+        if hasattr(module, "write_vectors"):
+            feed, _ = found.vectors()
+            module.write_vectors(again, found.graph, feed, interpret(found.graph, feed))
     except (ToolMissing, ToolFailed) as error:
         return Check(what, None, str(error))
     files = {f.relative_to(again).as_posix(): f.read_bytes() for f in again.rglob("*") if f.is_file()}

@@ -3,6 +3,9 @@
 // V holds int32, W int64; a row is one element of a tensor for the whole block. Only mac() knows an instruction set;
 // <immintrin.h> is left out on purpose, since it alone takes a second to compile. The proof that no
 // operation here overflows is the generator's; the sources are compiled with -fwrapv nevertheless.
+//
+// All of it stands in an unnamed namespace: the same text is compiled for other processors, and for other models with
+// other constants, and a linker that sees several may keep only one of what is inline.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +17,8 @@
 // function without effects, and drops the call.
 #define ROWS __attribute__((noinline, noipa))
 
-namespace KERNEL {
+namespace MODEL_NAMESPACE::KERNEL {
+namespace {
 
 #if defined(__AVX512VNNI__)
 constexpr int LANES = 16;
@@ -177,4 +181,5 @@ template <class T> static AI bool any(T a) {
   return r != 0;
 }
 
-}  // namespace KERNEL
+}  // namespace
+}  // namespace MODEL_NAMESPACE::KERNEL

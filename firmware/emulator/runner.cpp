@@ -10,6 +10,7 @@
 
 namespace {
 
+using namespace MODEL_NAMESPACE;
 using Block = bool (*)(const void *const *, trigger_type, int64_t *const *, char *);
 
 #ifdef PORTABLE_ONLY

@@ -2,7 +2,8 @@
  *
  * Every number is a hardware integer: value = integer * 2**-frac. One emulator is one constant record, found under its
  * own name in a static library (trigger_emulator_<name>) and as trigger_emulator() in a shared one. There is no global
- * state: any number of emulators, in any number of threads, answer independently.
+ * state: any number of emulators, in any number of threads, answer independently. In a static program their names must
+ * differ; nothing else of a model has a name that another has too.
  */
 #ifndef TRIGGER_EMULATOR_H
 #define TRIGGER_EMULATOR_H

@@ -1,4 +1,4 @@
-# make -C tb INPUT=input_0.txt OUTPUT=output_0.txt LAYOUT=layout.toml (absolute paths, or from tb/)
+# make -C tb INPUT=input_0.txt OUTPUT=output_0.txt LAYOUT=layout.toml (paths from / or from tb/)
 PYTHON ?= python3
 .PHONY: test
 test:

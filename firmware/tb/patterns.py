@@ -85,14 +85,15 @@ def compare(event, words, packet):
 @cocotb.test()
 async def every_output_bit(dut):
     """The whole test."""
-    layout = tomllib.loads(Path(os.environ["LAYOUT"]).read_text("utf-8"))
-    about = json.loads(Path(os.environ["PORTS"]).read_text("utf-8"))
+    layout = tomllib.loads(Path(os.environ["PATTERNS_LAYOUT"]).read_text("utf-8"))
+    about = json.loads(Path(os.environ["PATTERNS_PORTS"]).read_text("utf-8"))
     assert layout.get("graph_digest", about["graph_digest"]) == about["graph_digest"], "the layout is of another graph"
     assert int(dut.GRAPH_DIGEST.value) == int(about["graph_digest"], 16), (
         "ports.json is of another graph than the Verilog"
     )
     period, latency = layout["frames_per_bx"] * layout["tmux"], about["latency_cycles"]
-    given, expected = (read_emp2(os.environ[side].split(os.pathsep)) for side in ("INPUT", "OUTPUT"))
+    sides = (os.environ[f"PATTERNS_{side}"] for side in ("INPUT", "OUTPUT"))
+    given, expected = (read_emp2(paths.split(os.pathsep)) for paths in sides)
     assert given and len(given) == len(expected) and len(given) % period == 0, "the files hold no whole events"
     packets, wanted = ([f[i : i + period] for i in range(0, len(f), period)] for f in (given, expected))
     feed, answers = places(layout, about["inputs"], "input"), places(layout, about["outputs"], "output")

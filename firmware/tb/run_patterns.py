@@ -36,11 +36,12 @@ def main():
 
     project = Path(__file__).resolve().parents[1]
     about = json.loads((project / "ports.json").read_text("utf-8"))
+    # make exports the variables of its command line, and cocotb lets the environment win: names that nobody else gives.
     extra = {
-        "INPUT": os.pathsep.join(str(p.resolve()) for p in given.input),
-        "OUTPUT": os.pathsep.join(str(p.resolve()) for p in given.output),
-        "LAYOUT": str(given.layout.resolve()),
-        "PORTS": str(project / "ports.json"),
+        "PATTERNS_INPUT": os.pathsep.join(str(p.resolve()) for p in given.input),
+        "PATTERNS_OUTPUT": os.pathsep.join(str(p.resolve()) for p in given.output),
+        "PATTERNS_LAYOUT": str(given.layout.resolve()),
+        "PATTERNS_PORTS": str(project / "ports.json"),
         "PYTHONPATH": os.pathsep.join([str(project / "tb"), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     with tempfile.TemporaryDirectory() as work:

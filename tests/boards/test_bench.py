@@ -87,6 +87,15 @@ def test_the_makefile_runs_it(project):
     assert done.returncode != 0
 
 
+def test_the_makefile_takes_paths_from_its_folder(project):
+    emp2 = "../patterns/emp2"
+    argv = ["make", "-s", "-C", "tb", f"PYTHON={sys.executable}", f"INPUT={emp2}/input_0.txt {emp2}/input_1.txt"]
+    for last, fine in (("output_1", True), ("output_2", False)):
+        files = [f"OUTPUT={emp2}/output_0.txt {emp2}/{last}.txt", "LAYOUT=../patterns/layout.toml"]
+        done = subprocess.run([*argv, *files], cwd=project, capture_output=True, text=True)
+        assert (done.returncode == 0) == fine, done.stdout + done.stderr
+
+
 def spoil(path: Path, line: str, old: str, new: str) -> str:
     """Replace a regular expression in the first line that begins so; returns the text before."""
     text = path.read_text()

@@ -187,7 +187,14 @@ def report(background=20_000, signal=2_000, physics=PHYSICS, **changes):
             )
         ),
         "graph": summarize(graph(), "ab" * 32, {"hidden_1": 2931, "hidden_2": 812, "mu": 210, "log_var": 240}),
-        "provenance": {"spec": "cd" * 32, "trigger_ml": "0.1.0", "hls4ml": "1.3.0", "alkaid": "0.8.2"},
+        "provenance": {
+            "spec": "cd" * 32,
+            "graph": "ab" * 32,
+            "sample": "example 0f",
+            "trigger_ml": "0.1.0",
+            "hls4ml": "1.3.0",
+            "alkaid": "0.8.2",
+        },
         "physics": result,
         "clock_met": True,
         "skipped": (Skipped("ghdl", "ghdl is not installed: apt-get install ghdl."),),

@@ -110,11 +110,13 @@ def test_every_failure_has_its_sentence(data, changes, reason):
 
 def test_layers_say_what_the_graph_holds():
     layers = {layer.name: layer for layer in summarize(graph(), "d", {"mu": 7}).layers}
-    assert layers["hidden_1"].inputs == ("x",)
+    assert layers["requant"].inputs == ("x",)
+    assert layers["hidden_1"].inputs == ("requant",)
     assert layers["hidden_1"].weights_all == 57 * 32
     assert layers["mu_squared"].inputs == ("mu",)
     assert layers["ratio"].inputs == ("mu_squared", "inverse_variance")
-    assert layers["x"].dead == 38
+    assert (layers["x"].bits, layers["x"].dead) == ((9, 12), 0)
+    assert layers["requant"].dead == 38
     assert layers["mu"].bits == (9, 9)
     assert layers["sum"].bits == (12, 12)
     assert (layers["mu"].ebops, layers["log_var"].ebops) == (7, None)

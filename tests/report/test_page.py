@@ -129,6 +129,18 @@ def test_page_is_self_contained(page):
     assert 'name="viewport"' in page
 
 
+def test_provenance_says_each_thing_once(data, page):
+    keys = re.findall(r"<dt>(.*?)</dt>", page.partition("<h2>Provenance</h2>")[2])
+    assert keys == list(data.provenance)
+
+
+def test_the_drawing_tells_the_ports_bits_from_those_that_are_read(page):
+    """By hand from the example: 9 and 12 bits arrive; two of three elements are dropped behind that."""
+    drawing = page.partition('<svg class="network"')[2].partition("</svg>")[0]
+    assert re.search(r">x<.*?>9–12 bit<", drawing)
+    assert re.search(r">requant<.*?>result \d–\d bit, 38 of 57 always 0<", drawing)
+
+
 def test_verdict_comes_first(page):
     assert page.index("PASS</b>") < page.index("<h2>")
     assert "compared bit for bit with the golden interpreter, 0 differ" in page

@@ -75,8 +75,10 @@ def _makefile() -> str:
     return (
         f"CXX ?= g++\nCXXFLAGS = {' '.join(COMMON)}\nKERNELS = portable.o\nifeq ($(shell uname -m),x86_64)\n"
         f"KERNELS = {' '.join(f'{k}.o' for k in KERNELS)}\nelse\nCXXFLAGS += {PORTABLE_ONLY}\nendif\n\n"
-        f"emulator.so: $(KERNELS) runner.o\n\t$(CXX) -shared -o $@ $^ -pthread\n\n{rules}\n"
+        f"emulator.so: $(KERNELS) runner.o\n\t$(CXX) -shared -o $@ $^ -pthread\n\n"
+        f"emulator.a: $(KERNELS) static.o\n\trm -f $@\n\t$(AR) rcs $@ $^\n\n{rules}\n"
         "runner.o: CXXFLAGS += -DSHARED_LIBRARY\n"
+        "static.o: runner.cpp model.h trigger_emulator.h\n\t$(CXX) $(CXXFLAGS) -c -o $@ $<\n"
         "%.o: %.cpp model.h kernel.inc lanes.hpp trigger_emulator.h\n\t$(CXX) $(CXXFLAGS) -c -o $@ $<\n"
     )
 

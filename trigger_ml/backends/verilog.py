@@ -14,10 +14,13 @@ from trigger_ml.backends.handwritten import handwritten
 from trigger_ml.backends.rtl import verilator
 from trigger_ml.backends.rtl.design import design
 from trigger_ml.backends.rtl.project import vendor_files
-from trigger_ml.backends.rtl.testbench import verilog_bench
+from trigger_ml.backends.rtl.testbench import write_vectors
+from trigger_ml.backends.rtl.verilog_bench import verilog_bench
 from trigger_ml.backends.rtl.verilog_text import verilog
 from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Target
+
+__all__ = ["build", "check", "simulate", "write_vectors"]
 
 PATTERN_BENCH = {"patterns.py": "patterns.py", "run_patterns.py": "run_patterns.py", "Makefile": "patterns.mk"}
 """Files of ``tb/`` -> their names in ``firmware/tb``: a cocotb bench that plays board files."""

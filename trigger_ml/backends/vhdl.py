@@ -13,10 +13,13 @@ from trigger_ml import artifact
 from trigger_ml.backends.rtl import text_simulators
 from trigger_ml.backends.rtl.design import design
 from trigger_ml.backends.rtl.project import vendor_files
-from trigger_ml.backends.rtl.testbench import vhdl_bench
+from trigger_ml.backends.rtl.testbench import write_vectors
+from trigger_ml.backends.rtl.vhdl_bench import vhdl_bench
 from trigger_ml.backends.rtl.vhdl_text import vhdl
 from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Target
+
+__all__ = ["build", "check", "simulate", "write_vectors"]
 
 
 def check(graph: Graph, target: Target) -> None:

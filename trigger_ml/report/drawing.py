@@ -75,7 +75,7 @@ def _cut(name: str, length: int) -> str:
 def _wide_lines(layer: Layer) -> tuple[str, ...]:
     dead = f", {layer.dead} of {math.prod(layer.shape)} always 0" if layer.dead else ""
     cost = "" if layer.ebops is None else f", {layer.ebops:,} EBOPs"
-    result = f"result {span(layer.bits)} bit{dead}{cost}"
+    result = f"{'' if layer.op == 'Input' else 'result '}{span(layer.bits)} bit{dead}{cost}"
     if not layer.weights_all:
         return (result,)
     return (f"weights {span(layer.weight_bits)} bit, {layer.weights:,} of {layer.weights_all:,} non-zero", result)
@@ -83,7 +83,7 @@ def _wide_lines(layer: Layer) -> tuple[str, ...]:
 
 def _narrow_lines(layer: Layer) -> tuple[str, ...]:
     weights = f"w {span(layer.weight_bits)}, " if layer.weights_all else ""
-    return (f"{weights}result {span(layer.bits)} bit",)
+    return (f"{weights}{'' if layer.op == 'Input' else 'result '}{span(layer.bits)} bit",)
 
 
 def _bar(layer: Layer, left: float, y: float, width: float) -> str:

@@ -15,7 +15,8 @@ from trigger_ml.report.data import GraphSummary, Layer
 def summarize(graph: Graph, digest: str, ebops: Mapping[str, int] | None = None) -> GraphSummary:
     """The graph's layers with shapes and bit widths, all derived from its bounds.
 
-    A ``Relu`` or ``Requant`` that alone reads a node is drawn in that node's box.
+    A ``Relu`` or ``Requant`` that alone reads a node is drawn in that node's box; but an input, whose formats are those
+    of the port, has a box of its own.
 
     Args:
         graph: verified.
@@ -27,6 +28,7 @@ def summarize(graph: Graph, digest: str, ebops: Mapping[str, int] | None = None)
     box_of: dict[str, str] = {}
     for node in graph.nodes:
         follows = isinstance(node.op, ops.Relu | ops.Requant) and len(graph.consumers(node.inputs[0])) == 1
+        follows = follows and not isinstance(graph.by_name[node.inputs[0]].op, ops.Input)
         box = box_of[node.inputs[0]] if follows and node.inputs[0] not in graph.outputs else node.name
         box_of[node.name] = box
         members.setdefault(box, []).append(node)

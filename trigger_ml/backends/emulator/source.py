@@ -306,13 +306,14 @@ class Source:
             lanes = self.plan.stored(o)
             stores.append(f"  store<{self.known[o].lo.size}>(({lanes} *)(s + {self.rows[where]}*BV), out[{p}]);")
         return "\n".join([
-            '#include "lanes.hpp"', "namespace KERNEL {", *self.tables, *self.functions,
-            "template <class X> static void fill(const void *const *in, V *s) {", *loads, "}",
+            '#include "lanes.hpp"', "namespace MODEL_NAMESPACE::KERNEL {", "namespace {",
+            *self.tables, *self.functions,
+            "template <class X> static void fill(const void *const *in, V *s) {", *loads, "}", "}  // namespace",
             "bool block(const void *const *in, trigger_type type, int64_t *const *out, char *scratch) {",
             "  V *const s = (V *)scratch;",
             "  type == TRIGGER_INT16 ? fill<int16_t>(in, s) : type == TRIGGER_INT32 ? fill<int32_t>(in, s) "
             ": fill<int64_t>(in, s);",
-            *check, *self.calls, *stores, "  return true;", "}", "}  // namespace KERNEL", "",
+            *check, *self.calls, *stores, "  return true;", "}", "}  // namespace MODEL_NAMESPACE::KERNEL", "",
         ])  # fmt: skip
 
     def block_events(self) -> int:
@@ -325,7 +326,9 @@ class Source:
         events = events or self.block_events()
         lines += [f"#define BLOCK_EVENTS {events}", f"#define SCRATCH_BYTES ({self.used}LL*{events * 4})"]
         lines += [f'#define MODEL_NAME "{name}"', f'#define MODEL_DIGEST "{digest(self.graph)}"']
-        lines += [f"#define MODEL_SYMBOL trigger_emulator_{re.sub(r'[^0-9A-Za-z]', '_', name)}"]
+        plain = re.sub(r"[^0-9A-Za-z]", "_", name)
+        lines += [f"#define MODEL_SYMBOL trigger_emulator_{plain}"]
+        lines += [f"#define MODEL_NAMESPACE trigger_{plain}_{digest(self.graph)[:16]}"]
         lines += [f"#define N_INPUTS {len(self.graph.inputs)}", f"#define N_OUTPUTS {len(self.graph.outputs)}"]
         lines.append("namespace {")
         for kind, names in (("IN", [n.name for n in self.graph.inputs]), ("OUT", self.graph.outputs)):
@@ -337,10 +340,8 @@ class Source:
                 rows.append(f'{{"{n}", {t.lo.size}, {t.frac}, {kind}{i}_LO, {kind}{i}_HI}}')
             lines.append(f"constexpr trigger_port {kind}PUTS[] = {{{', '.join(rows)}}};")
         lines.append("}  // namespace")
-        lines += [
-            f"namespace {k} {{ bool block(const void *const *, trigger_type, int64_t *const *, char *); }}"
-            for k in KERNELS
-        ]
+        block = "bool block(const void *const *, trigger_type, int64_t *const *, char *);"
+        lines += [f"namespace MODEL_NAMESPACE::{k} {{ {block} }}" for k in KERNELS]
         return "\n".join(lines) + "\n"
 
 

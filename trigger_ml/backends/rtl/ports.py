@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trigger_ml.backends.rtl.reserved import taken
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
@@ -67,35 +68,11 @@ class Port:
         return {**about, "elements": elements}
 
 
-TAKEN = re.compile(
-    r"abs|access|after|alias|alignas|alignof|all|always|and|architecture|array|asm|assert|assign|"
-    r"attribute|auto|automatic|begin|bench|bind|bit|block|body|bool|break|buf|buffer|bus|byte|case|"
-    r"casex|casez|catch|cell|char|checker|class|clk|clocking|component|concept|config|configuration|"
-    r"const|constant|constexpr|constraint|context|continue|cover|deassign|decltype|default|defparam|delete|"
-    r"design|disable|disconnect|dist|do|double|downto|dut|edge|else|elsif|end|entity|enum|event|exit|"
-    r"expect|explicit|export|extends|extern|false|file|final|float|for|force|foreach|forever|fork|"
-    r"friend|function|generate|generic|genvar|global|goto|group|guarded|if|ifdef|iff|ignore|import|"
-    r"impure|in|include|inertial|initial|inline|inout|input|inside|instance|int|integer|interface|is|"
-    r"join|label|let|library|linkage|literal|local|localparam|logic|long|longint|loop|main|map|mod|"
-    r"module|mutable|namespace|nand|negedge|new|next|nexttime|noexcept|nor|not|null|nullptr|of|ok|on|"
-    r"open|operator|or|others|out|output|override|package|packed|parameter|pipeline|play|port|posedge|"
-    r"postponed|primitive|priority|private|procedure|process|program|property|protected|public|pull|"
-    r"pulldown|pullup|pure|rand|randc|randcase|range|real|realtime|record|ref|reg|register|reject|"
-    r"release|rem|repeat|report|requires|restrict|return|rol|ror|row|select|sequence|severity|shared|"
-    r"short|shortint|signal|signed|sizeof|sla|sll|solve|specify|sra|srl|static|step|string|strong|"
-    r"struct|subtype|super|supply|switch|table|tagged|task|template|then|this|throughout|throw|time|"
-    r"timeprecision|timeunit|to|transport|tri|trireg|true|try|type|typedef|typeid|typename|unaffected|"
-    r"union|unique|units|unsigned|until|untyped|use|using|variable|vector|virtual|void|volatile|wait|"
-    r"wand|weak|when|while|wildcard|wire|with|within|wor|work|xnor|xor"
-    r"|(v|t|o|in|table|stage)[0-9]+(_(s?[0-9]+|t))?"
-)
-"""Words of Verilog, SystemVerilog, VHDL and C++, and the patterns of the names that the printers use themselves."""
-
-
 def legal(name: str, suffix: str, others: Collection[str] = ()) -> str:
     """A graph's name as one that all the languages take: single underscores, and ``suffix`` on what is taken."""
     plain = re.sub("_+", "_", name).strip("_")
-    while TAKEN.fullmatch(plain) or plain in others:
+    known = {other.lower() for other in others}
+    while taken(plain) or plain.lower() in known:
         plain += suffix
     return plain
 
