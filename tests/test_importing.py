@@ -251,7 +251,8 @@ def test_the_verb_patterns_writes_what_the_bundle_holds(tmp_path: Path, made: Gr
     pipeline.convert(where, quiet(), tmp_path / "out")
     patterns.patterns(where, quiet(), tmp_path / "out", tmp_path / "p", "emp2", None, 40)
     files = {f.relative_to(tmp_path / "p").as_posix(): f.read_bytes() for f in (tmp_path / "p").rglob("*.*")}
-    inputs, outputs = boards.read(made, layout.load(tmp_path / "p" / "layout.toml"), files, "emp2")
+    named = made.with_meta(name="small")  # as the spec calls it
+    inputs, outputs = boards.read(named, layout.load(tmp_path / "p" / "layout.toml"), files, "emp2")
     assert {name: len(x) for name, x in inputs.items()} == {port.name: 40 for port in made.inputs}
     assert all(np.array_equal(y, outputs[o]) for o, y in interpret(made, inputs).items())
 

@@ -274,3 +274,19 @@ def test_verilog_of_an_earlier_spec_costs_nothing(tmp_path: Path, monkeypatch: p
     ws = open_run(where, out, quiet())
     collect.cost(ws, ws.graph)
     assert "lut" not in (ws.folder / "cost.json").read_text()
+
+
+@pytest.mark.usefixtures("twin")
+def test_a_renamed_model_has_one_name_everywhere(tmp_path: Path) -> None:
+    """A frozen graph that was called otherwise: folder, report, graph and modules follow the spec."""
+    where = model(tmp_path / "m")
+    io.save(graph().with_meta(name="older"), where)
+    pipeline.run(where, quiet(), tmp_path / "out", frozen=True)
+    home = tmp_path / "out" / "small"
+    assert json.loads((home / "report.json").read_text())["model"] == io.load(home / "graph").meta["name"] == "small"
+    assert "small" in (home / "firmware" / "cpp" / "model.h").read_text()
+    assert "older" not in (home / "firmware" / "cpp" / "model.h").read_text()
+    renamed = (where / "spec.toml").read_text().replace('name = "small"', 'name = "newer"')
+    (where / "spec.toml").write_text(renamed)
+    pipeline.convert(where, quiet(), tmp_path / "out")
+    assert io.load(tmp_path / "out" / "newer" / "graph").meta["name"] == "newer"

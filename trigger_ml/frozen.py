@@ -8,6 +8,7 @@ from trigger_ml import artifact
 from trigger_ml.errors import ArtifactError
 from trigger_ml.frontends import taught
 from trigger_ml.ir import io
+from trigger_ml.ir.graph import Graph
 from trigger_ml.workspace import Workspace
 
 NEEDED = (io.FILE, "qgraph.npz", "float.npz", "training.json")
@@ -31,6 +32,11 @@ def digest(folder: Path) -> str:
     return artifact.digest_json({name: artifact.digest_path(folder / name) for name in files(folder)})
 
 
+def named(graph: Graph, name: str) -> Graph:
+    """A graph with the spec's name, which its modules, files and boards then share; the name is part of the digest."""
+    return graph if graph.meta.get("name") == name else graph.with_meta(name=name)
+
+
 def freeze(ws: Workspace) -> None:
     """Copy the converted graph and the float networks beside the spec, where ``--frozen`` finds them."""
     for name in files(ws.folder / "graph"):
@@ -38,8 +44,8 @@ def freeze(ws: Workspace) -> None:
 
 
 def thaw(ws: Workspace) -> None:
-    """The other way round: the model's frozen graph becomes the run's."""
-    graph = io.load(ws.model)
+    """The other way round: the model's frozen graph becomes the run's, with the name that the spec gives."""
+    graph = named(io.load(ws.model), ws.spec.name)
     with artifact.atomic_folder(ws.folder / "graph") as part:
         io.save(graph, part)
         for name in files(ws.model)[2:]:

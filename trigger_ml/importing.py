@@ -6,6 +6,7 @@ was held against. Nothing is written unless the graph and the model's own progra
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +66,7 @@ def bring_in(
     except ImportRefused as error:
         raise ImportRefused(f"{model}: {error}") from None
     graph = found.graph.with_meta(name=called)
-    text = spec_text(called, graph)
+    text = spec_text(called, graph, found.target)
     spec.parse(text)
     said = {"kind": kind, "origin": found.origin, "oracle": found.oracle, "events": found.events}
     with artifact.atomic_folder(to) as part:
@@ -90,8 +91,14 @@ def _importer(model: Path, kind: str | None) -> tuple[str, ModuleType]:
     raise ImportRefused(f"{model} is no kind of model that is known: give --as with one of {', '.join(names)}")
 
 
-def spec_text(name: str, graph: Graph) -> str:
-    """The spec of an imported model; the events of ``l1_objects`` are used if they fit its input."""
+def spec_text(name: str, graph: Graph, target: Mapping[str, Any] | None = None) -> str:
+    """The spec of an imported model; the events of ``l1_objects`` are used if they fit its input.
+
+    Args:
+        name: of the model.
+        graph: its integers.
+        target: keys of ``[target]`` that the model says.
+    """
     fits = reads_l1_objects(graph)
     sample = (
         "# The model reads 57 integers, as the events of this sample are. Is that what they mean to it? Else: none.\n"
@@ -99,7 +106,9 @@ def spec_text(name: str, graph: Graph) -> str:
         if fits
         else f'[sample]\nname = "{spec.NO_EVENTS}"\n'
     )
-    return f'name = "{name}"\nseed = {SEED}\n\n{sample}\n[model]\nfamily = "{spec.IMPORTED}"\n'
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in (target or {}).items())
+    device = f"\n[target]\n{lines}" if lines else ""
+    return f'name = "{name}"\nseed = {SEED}\n\n{sample}\n[model]\nfamily = "{spec.IMPORTED}"\n{device}'
 
 
 def reads_l1_objects(graph: Graph) -> bool:

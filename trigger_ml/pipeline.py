@@ -255,14 +255,19 @@ def _convert(ws: Workspace, frozen: bool) -> None:
     if ws.spec.model.imported:
         inputs = {
             "imported": artifact.digest_json({n: artifact.digest_path(ws.model / n) for n in IMPORTED}),
-            "spec": ws.spec.digest("physics"),
+            "spec": ws.spec.digest("name", "physics"),
             "sample": ws.events_digest,
             "program": code("passes", "physics", *MEANING),
         }
         ws.step("convert", inputs, ["graph"], lambda: _adopt(ws))
         return
     if frozen:
-        ws.step("convert", {"frozen": frozen_model.digest(ws.model)}, ["graph"], lambda: frozen_model.thaw(ws))
+        ws.step(
+            "convert",
+            {"frozen": frozen_model.digest(ws.model), "name": ws.spec.name},
+            ["graph"],
+            lambda: frozen_model.thaw(ws),
+        )
         return
     inputs = {
         **ws.made("train"),
@@ -275,7 +280,7 @@ def _convert(ws: Workspace, frozen: bool) -> None:
 
 def _adopt(ws: Workspace) -> None:
     """An imported graph as it is, with a decision if it has one score and there are events to set its threshold."""
-    graph = io.load(ws.model)
+    graph = frozen_model.named(io.load(ws.model), ws.spec.name)
     if ws.vectors(graph) is not None and decidable(graph):
         graph = with_decision(graph, _threshold(ws, graph))
     with artifact.atomic_folder(ws.folder / "graph") as part:

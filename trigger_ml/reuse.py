@@ -15,6 +15,7 @@ from trigger_ml.backends import handwritten
 from trigger_ml.backends.hls.made_from import made_from
 from trigger_ml.errors import ArtifactError, Mismatch, SpecError
 from trigger_ml.estimators import csynth, opcount, sharing
+from trigger_ml.frozen import named
 from trigger_ml.ir import io
 from trigger_ml.program import code
 from trigger_ml.workspace import Workspace, as_json, open_run
@@ -74,7 +75,7 @@ def _graph(ws: Workspace) -> Graph:
     home = next((f for f in (ws.folder / "graph", ws.model) if (f / io.FILE).exists()), None)
     if home is None:
         raise ArtifactError(f"{ws.folder} holds no converted graph: run `trigger-ml run` first")
-    return io.load(home)
+    return named(io.load(home), ws.spec.name)
 
 
 def _point(ws: Workspace, graph: Graph, factor: int) -> dict[str, Any]:

@@ -53,3 +53,11 @@ def test_every_graph_name_becomes_legal(name):
 @pytest.mark.parametrize("word", ["clk", "class", "logic", "v12", "in0", "table3", "o0_1", "stage2"])
 def test_names_that_the_printers_use_are_taken(word):
     assert legal(word, "_port") == f"{word}_port"
+
+
+@pytest.mark.parametrize(
+    "word", ["small", "medium", "large", "cross", "var", "soft", "endmodule", "tri0", "assume", "bitand"]
+)
+def test_reserved_words_of_every_language_are_taken(word):
+    """IEEE 1364-2005 (small, large: charge strengths), IEEE 1800-2017, IEEE 1076-2008 and ISO C++."""
+    assert legal(word, "_network") == f"{word}_network"

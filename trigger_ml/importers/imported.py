@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from trigger_ml.ir.graph import Graph
 
@@ -19,6 +20,7 @@ class Imported:
         oracle: the independent program that it was compared with, e.g. ``the project's own C++, g++ 12.2``.
         events: input vectors of that comparison, all equal bit by bit.
         remarks: what a user should know, a sentence each.
+        target: keys of the spec's ``[target]`` that the model says: part, clock.
     """
 
     graph: Graph
@@ -26,6 +28,7 @@ class Imported:
     oracle: str
     events: int
     remarks: tuple[str, ...] = ()
+    target: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Importer(Protocol):

@@ -22,6 +22,7 @@ from trigger_ml.importers.hls4ml_project.net import Net
 from trigger_ml.importers.hls4ml_project.oracle import Oracle, compiled
 from trigger_ml.importers.hls4ml_project.program import Alias, Array, Call, Program
 from trigger_ml.importers.hls4ml_project.source import Source, copied
+from trigger_ml.importers.hls4ml_project.target import target_of
 from trigger_ml.importers.hls4ml_project.tokens import Preprocessor, refused
 from trigger_ml.importers.hls4ml_project.wiring import MERGING
 from trigger_ml.importers.imported import Imported
@@ -290,7 +291,9 @@ def read(path: Path, events: int, seed: int) -> Imported:
         check(low, oracle, program, events, seed)
     layers = sum(isinstance(s, Call) for s in program.top.statements)
     graph = low.graph.with_meta(origin="hls4ml project", project=program.top.name)
-    return Imported(graph, f"hls4ml project {program.top.name}, {layers} layers", oracle.about, events, _remarks(graph))
+    origin = f"hls4ml project {program.top.name}, {layers} layers"
+    target, said = target_of(path)
+    return Imported(graph, origin, oracle.about, events, (*_remarks(graph), *said), target)
 
 
 def _remarks(graph: Graph) -> tuple[str, ...]:
