@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import test_pipeline
-from tests.backends.test_rtl_benches import play
+from tests.backends.test_rtl_benches import module, play
 from tests.frontends.events import sample
 from tests.test_bundle import changed
 from trigger_ml import bundle, cli, pipeline, verify
@@ -43,10 +43,13 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_bench_is_played_by_hand(packed, tmp_path, language):
     found = bundle.open_bundle(packed)
     folder = found.unpack(f"firmware/{language}", tmp_path / language)
-    name = next((folder / "rtl").glob(f"*{'.v' if language == 'verilog' else '.vhd'}")).stem
-    code, said = play(folder, language, name)
+    code, said = play(folder, language, module(folder))
     assert code == 0, said
     assert "300 events, 2 of 2 outputs compared, as expected" in said
+
+
+def test_the_valid_flag_is_inside(packed):
+    assert "firmware/verilog/rtl/event_valid.v" in bundle.open_bundle(packed).members
 
 
 def test_it_verifies(packed, capsys):

@@ -22,6 +22,9 @@ from trigger_ml.spec import Target
 
 __all__ = ["build", "check", "simulate", "write_vectors"]
 
+FLAG = "event_valid.v"
+"""The module that carries a valid flag beside the network."""
+
 PATTERN_BENCH = {"patterns.py": "patterns.py", "run_patterns.py": "run_patterns.py", "Makefile": "patterns.mk"}
 """Files of ``tb/`` -> their names in ``firmware/tb``: a cocotb bench that plays board files."""
 
@@ -37,7 +40,7 @@ def check(graph: Graph, target: Target) -> None:
 
 
 def build(graph: Graph, folder: Path, target: Target) -> None:
-    """Write ``rtl/<name>.v``, its test benches, ``ports.json``, and constraints and script for Vivado.
+    """Write ``rtl/<name>.v``, the valid flag, test benches, ``ports.json``, and constraints and script for Vivado.
 
     Raises:
         Unsupported: see :func:`check`; nothing is written.
@@ -46,6 +49,7 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
     plan = design(graph, target)
     with artifact.atomic_folder(folder) as part:
         artifact.atomic_write(part / "rtl" / f"{plan.name}.v", verilog(plan))
+        artifact.atomic_write(part / "rtl" / FLAG, handwritten(f"rtl/{FLAG}"))
         artifact.atomic_write(part / "tb" / f"{plan.name}_tb.v", verilog_bench(plan))
         for name, source in PATTERN_BENCH.items():
             artifact.atomic_write(part / "tb" / name, handwritten(f"tb/{source}"))
