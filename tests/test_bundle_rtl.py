@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests import test_pipeline
-from tests.backends.test_rtl_benches import play
+from tests.backends.test_rtl_benches import module, play
 from tests.frontends.events import sample
 from tests.test_bundle import changed
 from trigger_ml import bundle, cli, pipeline, verify
-from trigger_ml.errors import Mismatch
+from trigger_ml.errors import ArtifactError, Mismatch
 
 pytestmark = [pytest.mark.needs_icarus, pytest.mark.needs_ghdl]
 pytest.importorskip("alkaid", reason="needs the extra rtl")
@@ -43,10 +43,36 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_bench_is_played_by_hand(packed, tmp_path, language):
     found = bundle.open_bundle(packed)
     folder = found.unpack(f"firmware/{language}", tmp_path / language)
-    name = next((folder / "rtl").glob(f"*{'.v' if language == 'verilog' else '.vhd'}")).stem
-    code, said = play(folder, language, name)
+    code, said = play(folder, language, module(folder))
     assert code == 0, said
     assert "300 events, 2 of 2 outputs compared, as expected" in said
+
+
+def test_the_valid_flag_is_inside(packed):
+    assert "firmware/verilog/rtl/event_valid.v" in bundle.open_bundle(packed).members
+
+
+@pytest.mark.parametrize("language", ["verilog", "vhdl"])
+def test_every_input_has_its_name_and_unit(packed, language):
+    """By hand from docs/samples.md: element 3 is the leading e/gamma's pT in half GeV."""
+    found = bundle.open_bundle(packed)
+    page = found.members[f"firmware/{language}/interface.md"].decode()
+    assert "| 3 | 51:39 | signed, 13 bit | eg0_pt | 0.5 GeV |" in page
+    element = json.loads(found.members[f"firmware/{language}/ports.json"])["inputs"][0]["elements"][3]
+    assert (element["name"], element["unit"]) == ("eg0_pt", "0.5 GeV")
+
+
+def test_names_that_are_none_or_others_are_found(packed, tmp_path):
+    content = bundle.open_bundle(packed).members[bundle.ELEMENTS]
+    other = content.replace(b"eg0_pt", b"eg1_pt")
+    assert other != content
+    path = changed(packed, tmp_path / "a.zip", bundle.ELEMENTS, other, honest=True)
+    with pytest.raises(Mismatch, match=r"interface\.md is not what the graph gives"):
+        verify.verify(path, quiet(), 100)
+    for none in (b"{", b"[]", b'[["a", 1]]'):
+        path = changed(packed, tmp_path / "b.zip", bundle.ELEMENTS, none, honest=True)
+        with pytest.raises(ArtifactError):
+            bundle.open_bundle(path).elements()
 
 
 def test_it_verifies(packed, capsys):

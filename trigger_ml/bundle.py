@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 KIND, VERSION = "trigger_ml.bundle", 1
 MANIFEST, MENU, VECTORS, SPEC = "manifest.json", "menu.toml", "vectors/vectors.npz", "spec.toml"
+ELEMENTS = "inputs.json"
+"""Name, and size of one hardware unit, of each element of the input; not there if nobody knows them."""
+
 EVENTS = 1000
 """Events among the vectors, as many as in the HLS project's test bench."""
 
@@ -103,6 +106,23 @@ class Bundle:
             if name.startswith(f"{prefix}/"):
                 artifact.atomic_write(folder / name.removeprefix(f"{prefix}/"), content)
         return folder
+
+    def elements(self) -> tuple[tuple[str, str], ...] | None:
+        """Name and unit of each element of the only input; None if they are not inside.
+
+        Raises:
+            ArtifactError: they are damaged, or not of this graph's input.
+        """
+        if ELEMENTS not in self.members:
+            return None
+        said = artifact.parse_json(self.members[ELEMENTS], f"{self.path}: {ELEMENTS}")
+        pairs = isinstance(said, list) and all(
+            isinstance(row, list) and len(row) == 2 and all(isinstance(word, str) for word in row) for row in said
+        )
+        count = bounds(self.graph)[self.graph.inputs[0].name].lo.size
+        if not pairs or len(self.graph.inputs) != 1 or len(said) != count:
+            raise ArtifactError(f"{self.path}: {ELEMENTS} is no name and unit for each input: get the bundle again")
+        return tuple((name, unit) for name, unit in said)
 
     def vectors(self) -> tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.int64]]]:
         """Inputs and expected outputs by port, one event or more.
@@ -278,6 +298,9 @@ def _members(ws: Workspace) -> Iterator[tuple[str, bytes]]:
     feed = gate.vectors(graph, ws.vectors(graph), EVENTS, ws.spec.seed)
     arrays = {f"input.{k}": v for k, v in feed.items()} | {f"output.{k}": v for k, v in interpret(graph, feed).items()}
     yield VECTORS, artifact.npz_bytes(arrays)
+    elements = ws.elements(graph)
+    if elements is not None:
+        yield ELEMENTS, artifact.canonical_json([list(pair) for pair in elements])
     yield "vectors/graph_digest.txt", f"{io.digest(graph)}\n".encode()
     yield MENU, menu(ws.spec, graph, ws.events is not None and ws.events.gives_rates).encode()
     plan = layout.default(graph)

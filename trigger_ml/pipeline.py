@@ -350,6 +350,9 @@ def _build(ws: Workspace, name: str) -> None:
     def work() -> None:
         ws.keep(f"build_{name}", f"firmware/{name}")
         backend.build(graph, folder, ws.spec.layout)
+        elements = ws.elements(graph)
+        if hasattr(backend, "write_names") and elements is not None:
+            backend.write_names(folder, graph, elements)
         if hasattr(backend, "write_vectors"):
             feed = gate.vectors(graph, ws.vectors(graph), VECTORS, ws.spec.seed)
             backend.write_vectors(folder, graph, feed, interpret(graph, feed))

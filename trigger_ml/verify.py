@@ -30,7 +30,7 @@ COMPILES = ("cpp", "cmssw", "conifer")
 """Backends whose library is left out of the bundle, to be compiled from the sources inside."""
 
 SHOWS_DIGEST = re.compile(
-    r"firmware/(verilog|vhdl)/rtl/.*|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp"
+    r"firmware/(verilog|vhdl)/rtl/(?!event_valid\.v$).*|firmware/\w+/interface\.md|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp"
     r"|firmware/conifer\w*/trees\.json"
 )
 """Members whose first text that looks like a digest is the graph's."""
@@ -172,6 +172,9 @@ def _rebuilt(found: Bundle, backend: str, folder: Path) -> Check:
     again, module = folder / f"{backend} again", plugins.find("backends", backend)
     try:
         module.build(found.graph, again, found.spec.layout)
+        elements = found.elements()
+        if hasattr(module, "write_names") and elements is not None:
+            module.write_names(again, found.graph, elements)
         if hasattr(module, "write_vectors"):
             feed, _ = found.vectors()
             module.write_vectors(again, found.graph, feed, interpret(found.graph, feed))

@@ -21,6 +21,7 @@ import numpy as np
 from trigger_ml import artifact, plugins, spec, stamps
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.ir import io
+from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Spec
 
@@ -89,6 +90,13 @@ class Workspace:
     def vectors(self, graph: Graph) -> NDArray[Any] | None:
         """The background's test part, if the graph reads such events."""
         return None if self.events is None or len(graph.inputs) != 1 else self.events.background.test
+
+    def elements(self, graph: Graph) -> tuple[tuple[str, str], ...] | None:
+        """Name, and size of one hardware unit, of each element of the only input, if the graph reads such events."""
+        if self.vectors(graph) is None:
+            return None
+        said = tuple((f.name, f"{f.lsb:g}" + f" {f.unit}" * (f.unit != "1")) for f in self.sample.features)
+        return said if bounds(graph)[graph.inputs[0].name].lo.size == len(said) else None
 
     def mixture(self, graph: Graph) -> NDArray[Any] | None:
         """Test events of all processes, if the graph reads such; signals first: the tails a trigger fires on."""

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -152,6 +153,21 @@ def test_two_models_of_one_plugin_are_two(four):
         models = [stack.enter_context(cmssw.Plugin(adapter, folders[0] / "net.so")) for _ in feeds]
         for model, feed in zip(models, feeds, strict=True):
             assert same(model.play(graphs[0], feed), interpret(graphs[0], feed))
+
+
+def test_models_of_one_library_answer_in_threads_of_their_own(four):
+    graphs, folders = four
+    feeds = [random_events(graphs[0], 2000, seed) for seed in range(4)]
+    want = [interpret(graphs[0], feed) for feed in feeds]
+    with cmssw.loaded(folders[0] / cmssw.ADAPTER) as adapter, ThreadPoolExecutor(4) as pool:
+        models = [cmssw.Plugin.__new__(cmssw.Plugin) for _ in feeds]
+        for model in models:  # without the copy that each would open: the loader then gives all of them one library
+            model._adapter, model._said = adapter, ctypes.create_string_buffer(1000)
+            model._model = adapter.plugin_open(str(folders[0] / "net.so").encode(), 1, model._said, 1000)
+        found = list(pool.map(lambda model, feed: model.play(graphs[0], feed), models, feeds))
+        for model in models:
+            model.close()
+    assert all(same(got, y) for got, y in zip(found, want, strict=True))
 
 
 def test_only_the_two_functions_are_exported(built):

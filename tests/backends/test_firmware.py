@@ -16,7 +16,7 @@ module bench;
   reg clk = 0, reset = 1, valid = 0;
   wire out;
   integer edges = 0;
-  event_valid #(.LATENCY_CYCLES(5)) dut (.clk(clk), .reset(reset), .valid_in(valid), .valid_out(out));
+  event_valid #(.LATENCY_CYCLES(CYCLES)) dut (.clk(clk), .reset(reset), .valid_in(valid), .valid_out(out));
   initial begin
     repeat (3) begin #1 clk = 1; #1 clk = 0; end
     reset = 0; valid = 1;
@@ -32,13 +32,23 @@ endmodule
 
 
 @pytest.mark.needs_icarus
-def test_the_valid_flag_takes_the_networks_latency(tmp_path: Path):
+@pytest.mark.parametrize("cycles", [1, 2, 5])
+def test_the_valid_flag_takes_the_networks_latency(tmp_path: Path, cycles: int):
     (tmp_path / "event_valid.v").write_text(handwritten("rtl/event_valid.v"))
-    (tmp_path / "bench.v").write_text(BENCH)
-    tools.run(["iverilog", "-g2005", "-Wall", "-o", "s.vvp", "bench.v", "event_valid.v"], cwd=tmp_path, timeout_s=60)
+    (tmp_path / "bench.v").write_text(BENCH.replace("CYCLES(CYCLES)", f"CYCLES({cycles})"))
+    argv = ["iverilog", "-g2005", "-Wall", "-o", "s.vvp", "bench.v", "event_valid.v"]
+    assert tools.run(argv, cwd=tmp_path, timeout_s=60).stdout == ""
     said = tools.run(["vvp", "-n", "s.vvp"], cwd=tmp_path, timeout_s=60).stdout
-    assert said.split("\n")[0].strip() == "after 5"
+    assert said.split("\n")[0].strip() == f"after {cycles}"
     assert said.count("after") == 1
+
+
+@pytest.mark.needs_rtl
+@pytest.mark.parametrize("cycles", [1, 2, 12])
+def test_verilator_has_nothing_to_say_of_the_valid_flag(tmp_path: Path, cycles: int):
+    (tmp_path / "event_valid.v").write_text(handwritten("rtl/event_valid.v"))
+    argv = ["verilator", "--lint-only", "-Wall", f"-GLATENCY_CYCLES={cycles}", "event_valid.v"]
+    tools.run(argv, cwd=tmp_path, timeout_s=60)
 
 
 def test_a_file_that_does_not_exist_is_an_error():

@@ -52,6 +52,19 @@ def test_from_cpp(folder: Path) -> None:
         assert f"{name} of event 0: {value} * 2^-" in said
 
 
+def test_from_cpp_with_a_library_of_another_interface(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "main.cpp").write_text(_block("cpp"))
+    (tmp_path / "other.c").write_text(
+        "static const unsigned record[64] = {2};\nconst unsigned *trigger_emulator(void) { return record; }\n"
+    )
+    subprocess.run(["gcc", "-shared", "-fPIC", "other.c", "-o", "emulator.so"], cwd=tmp_path, check=True)
+    command = ["g++", "-std=c++17", f"-I{folder}", "main.cpp", "-ldl", "-o", "main"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    done = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "not of the interface" in done.stderr
+
+
 def test_from_python(folder: Path) -> None:
     (folder / "use.py").write_text(_block("python"))
     command = [sys.executable, str(folder / "use.py")]

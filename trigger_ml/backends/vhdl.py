@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trigger_ml import artifact
 from trigger_ml.backends.rtl import text_simulators
 from trigger_ml.backends.rtl.design import design
+from trigger_ml.backends.rtl.interface import PAGE, page, write_names
 from trigger_ml.backends.rtl.project import vendor_files
 from trigger_ml.backends.rtl.testbench import write_vectors
 from trigger_ml.backends.rtl.vhdl_bench import vhdl_bench
@@ -19,7 +20,7 @@ from trigger_ml.backends.rtl.vhdl_text import vhdl
 from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Target
 
-__all__ = ["build", "check", "simulate", "write_vectors"]
+__all__ = ["build", "check", "simulate", "write_names", "write_vectors"]
 
 
 def check(graph: Graph, target: Target) -> None:
@@ -33,7 +34,7 @@ def check(graph: Graph, target: Target) -> None:
 
 
 def build(graph: Graph, folder: Path, target: Target) -> None:
-    """Write ``rtl/<name>.vhd``, its test bench, ``ports.json``, and constraints and script for Vivado.
+    """Write ``rtl/<name>.vhd``, its test bench, ``ports.json``, ``interface.md``, and Vivado's constraints and script.
 
     Raises:
         Unsupported: see :func:`check`; nothing is written.
@@ -44,6 +45,7 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
         artifact.atomic_write(part / "rtl" / f"{plan.name}.vhd", vhdl(plan))
         artifact.atomic_write(part / "tb" / f"{plan.name}_tb.vhd", vhdl_bench(plan))
         artifact.write_json(part / "ports.json", plan.describe())
+        artifact.atomic_write(part / PAGE, page(plan.describe(), f"{plan.name}.vhd"))
         for name, text in vendor_files(plan, "vhd").items():
             artifact.atomic_write(part / name, text)
 

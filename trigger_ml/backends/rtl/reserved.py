@@ -89,7 +89,7 @@ VERILATOR = _words("""
 """Members of the class that Verilator makes of a module, beside its ports."""
 
 OWN = _words("""
-    bench buf clk code dut graph_digest latency_cycles ok pipeline play row
+    bench buf clk code dut event_valid graph_digest latency_cycles ok pipeline play row
 """)
 """Names in the text that we print."""
 
