@@ -30,7 +30,7 @@ COMPILES = ("cpp", "cmssw", "conifer")
 """Backends whose library is left out of the bundle, to be compiled from the sources inside."""
 
 SHOWS_DIGEST = re.compile(
-    r"firmware/(verilog|vhdl)/rtl/.*|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp"
+    r"firmware/(verilog|vhdl)/rtl/.*|firmware/cmssw/\w+_types\.h|.*/model\.h|firmware/hls4ml/\w+_test\.cpp"
     r"|firmware/conifer\w*/trees\.json"
 )
 """Members whose first text that looks like a digest is the graph's."""

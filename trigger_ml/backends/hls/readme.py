@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from trigger_ml.backends.hls.layers import Model, Port
-from trigger_ml.backends.hls.project import PROJECT
 from trigger_ml.spec import Target
 
 _TEXT = """\
@@ -52,7 +51,7 @@ def _elements(port: Port) -> str:
     return f"{port.size // port.word} words of {port.word}" if port.word else str(port.size)
 
 
-def write(model: Model, digest: str, folder: Path, target: Target) -> None:
+def write(model: Model, name: str, digest: str, folder: Path, target: Target) -> None:
     """Write ``README.md``."""
     vitis = target.hls_backend == "Vitis"
     arguments = [port.layer for port in model.inputs] + [f"output {j}" for j in range(len(model.outputs))]
@@ -67,7 +66,7 @@ def write(model: Model, digest: str, folder: Path, target: Target) -> None:
         clock=target.clock_ns,
         interval=_interval(target),
         words=_WORDS if target.io_type == "io_stream" else "",
-        project=PROJECT,
+        project=name,
         ports="\n".join(rows),
         options="build_opt.tcl" if vitis else "build_prj.tcl",
         command="vitis-run --mode hls --tcl build_prj.tcl" if vitis else "vivado_hls -f build_prj.tcl",
