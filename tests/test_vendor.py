@@ -70,7 +70,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
         Quantity("lut", 9999, "", "open synthesis", "yosys"),
         Quantity("path_ns", 6.0, "ns", "open synthesis", "yosys"),
     )
-    monkeypatch.setattr(yosys, "estimate", lambda folder: found)
+    monkeypatch.setattr(yosys, "estimate", lambda folder, part: found)
 
 
 def again(run: Path, **given: Path) -> dict[str, str]:

@@ -47,7 +47,8 @@ def cost(ws: Workspace, graph: Graph) -> None:
     found, skipped = list(opcount.estimate(graph)), []
     if depends.synthesised(ws):
         try:
-            found += plugins.find("estimators", "yosys").estimate(ws.folder / "firmware" / depends.SYNTHESISED)
+            verilog = ws.folder / "firmware" / depends.SYNTHESISED
+            found += plugins.find("estimators", "yosys").estimate(verilog, ws.spec.target.part)
         except ToolMissing as missing:
             skipped.append(as_json(Skipped("yosys", str(missing))))
     found += vendor.quantities(ws, graph)

@@ -8,6 +8,7 @@ import typing
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from trigger_ml import parts
 from trigger_ml.errors import SpecError
 from trigger_ml.fields import limited, settle
 
@@ -38,7 +39,11 @@ class Target(Section):
 
     TITLE = "target"
 
-    part: str = limited("AMD part number", default="xcvu13p-flga2577-2-e", pattern=r"xc[a-z0-9]+(-[a-z0-9]+)*")
+    part: str = limited(
+        "AMD part number: UltraScale+, UltraScale, 7 series, or Versal, for which there is no open synthesis",
+        default="xcvu13p-flga2577-2-e",
+        pattern=parts.PATTERN,
+    )
     clock_ns: float = limited("clock period", 0.5, 100, default=5.0)
     reuse_factor: int = limited("multiplications that share one multiplier", 1, 65_536, default=1)
     strategy: Literal["latency", "distributed_arithmetic"] = limited("hls4ml's strategy", default="latency")
@@ -64,6 +69,11 @@ class Target(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if parts.family(self.part) is None:
+            raise SpecError(
+                f'[target] part "{self.part}" is of no family that is known: give an UltraScale+, UltraScale, '
+                "7 series or Versal part, such as xcvu13p-flga2577-2-e"
+            )
         if self.strategy == "distributed_arithmetic" and self.reuse_factor != 1:
             raise SpecError(
                 f"[target] reuse_factor is {self.reuse_factor}, "

@@ -30,8 +30,8 @@ COMPILES = ("cpp", "cmssw", "conifer")
 """Backends whose library is left out of the bundle, to be compiled from the sources inside."""
 
 SHOWS_DIGEST = re.compile(
-    r"firmware/(verilog|vhdl)/rtl/(?!event_valid\.v$).*|firmware/\w+/interface\.md|firmware/cmssw/\w+_types\.h|.*/model\.h|.*trigger_test\.cpp"
-    r"|firmware/conifer\w*/trees\.json"
+    r"firmware/(verilog|vhdl)/rtl/(?!event_valid\.v$).*|firmware/\w+/interface\.md|firmware/cmssw/\w+_types\.h"
+    r"|.*/model\.h|firmware/hls4ml/\w+_test\.cpp|firmware/conifer\w*/trees\.json"
 )
 """Members whose first text that looks like a digest is the graph's."""
 

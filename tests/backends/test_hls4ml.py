@@ -266,3 +266,15 @@ def test_a_project_of_another_graph_is_refused(project: Path, tmp_path: Path) ->
         hls4ml.simulate(project, l1_score(), np.zeros((1, 57), np.int64))
     with pytest.raises(ArtifactError, match="no HLS project"):
         hls4ml.simulate(tmp_path, chain(), np.zeros((1, 5), np.int64))
+
+
+@pytest.mark.parametrize("name", ["l1_vae_rz", "run", "w2", "input_t", "small"])
+def test_the_top_function_is_the_models_and_collides_with_nothing(name: str, tmp_path: Path) -> None:
+    graph = chain().with_meta(name=name)
+    hls4ml.build(graph, tmp_path / "p", Target())
+    top = name if name == "l1_vae_rz" else f"{name}_network"
+    assert f'set project_name "{top}"' in (tmp_path / "p" / "project.tcl").read_text()
+    assert f"void {top}(" in (tmp_path / "p" / "firmware" / f"{top}.cpp").read_text()
+    events = random_events(graph, 20, 1)
+    got, want = hls4ml.simulate(tmp_path / "p", graph, events), interpret(graph, events)
+    assert all(np.array_equal(got[o], want[o]) for o in graph.outputs)

@@ -12,6 +12,8 @@ from trigger_ml.errors import ArtifactError, ToolFailed, ToolMissing
 from trigger_ml.estimators import yosys
 from trigger_ml.spec import Target
 
+PART = Target().part
+
 pytestmark = [pytest.mark.needs_rtl, pytest.mark.needs_yosys]
 
 
@@ -26,7 +28,7 @@ def test_a_small_design(project):
     from trigger_ml.backends.rtl.design import design
 
     plan = design(score(), Target())
-    found = {q.name: q for q in yosys.estimate(project)}
+    found = {q.name: q for q in yosys.estimate(project, PART)}
     assert set(found) == {"lut", "ff", "dsp", "bram", "carry8", "logic_levels", "path_ns"}
     assert {q.source for q in found.values()} == {"open synthesis"}
     assert 0.5 * plan.net.cost < found["lut"].value < 2 * plan.net.cost
@@ -41,15 +43,28 @@ def test_a_small_design(project):
 
 def test_too_slow_is_an_error(project):
     with pytest.raises(ToolFailed, match="took more than 0 s"):
-        yosys.estimate(project, timeout_s=0.0)
+        yosys.estimate(project, PART, timeout_s=0.0)
 
 
 def test_no_project(tmp_path):
     with pytest.raises(ArtifactError, match="ports.json is missing"):
-        yosys.estimate(tmp_path)
+        yosys.estimate(tmp_path, PART)
 
 
 def test_without_pyosys(project, monkeypatch):
     monkeypatch.setattr(tools, "package_version", lambda name: None)
     with pytest.raises(ToolMissing, match="pyosys is not installed"):
-        yosys.estimate(project)
+        yosys.estimate(project, PART)
+
+
+@pytest.mark.parametrize(("part", "family"), [("xc7k325t-ffg900-2", "xc7"), ("xcku115-flva2104-2-e", "xcu")])
+def test_the_part_decides_the_family(project, part, family):
+    found = {q.name: q for q in yosys.estimate(project, part)}
+    assert f"-family {family}, delays of a 16 nm device" in found["lut"].tool
+    assert found["lut"].value > 0
+    assert found["path_ns"].value > 0
+
+
+def test_a_family_that_yosys_does_not_know_is_left_out(project):
+    with pytest.raises(ToolMissing, match="maps to no Versal: xcvc1902"):
+        yosys.estimate(project, "xcvc1902-vsva2197-2mp-e-s")

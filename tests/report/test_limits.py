@@ -72,3 +72,12 @@ def test_a_pipeline_that_misses_its_aim_says_what_holds_it() -> None:
         "[budget] latency_cycles or [target] most_cycles allow more."
     )
     assert "it may take 48, but a single operation is as slow" in str(limits.pipeline(1.5, 0.6, 2.66, 11, 48))
+
+
+def test_a_negative_hold_slack_is_no_clock_that_is_met() -> None:
+    routed = [
+        Quantity(n, v, "ns", "vendor post-route", "Vivado") for n, v in (("path_ns", 4.0), ("hold_slack_ns", -0.01))
+    ]
+    assert judged(5.0, CYCLES, LATENCY, *routed) == {"latency_ns": False, "latency_cycles": True}
+    assert "not met by vendor post-route, whose hold slack is -0.01 ns" in str(limits.unmet(5.0, routed))
+    assert limits.met(5.0, routed[:1])

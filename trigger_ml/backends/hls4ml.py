@@ -68,9 +68,10 @@ def build(graph: Graph, folder: Path, target: Target) -> None:
     streams = target.io_type == "io_stream"
     model = stream.lower(graph) if streams else lower(graph, target.strategy)
     with atomic_folder(folder) as part:
-        types = project.write(model, part, target)
-        testbench.write(model, digest(graph), part, types)
-        readme.write(model, digest(graph), part, target, columns(graph))
+        name = project.name_of(graph)
+        types = project.write(model, name, part, target)
+        testbench.write(model, name, digest(graph), part, types)
+        readme.write(model, name, digest(graph), part, target, columns(graph))
         made_from.write(digest(graph), part, target)
 
 

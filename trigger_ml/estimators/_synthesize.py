@@ -1,6 +1,6 @@
 """Run by ``estimators.yosys`` in a process of its own: Yosys works inside the Python process and can't be interrupted.
 
-``python _synthesize.py TOP SOURCE NETLIST``
+``python _synthesize.py FAMILY TOP SOURCE NETLIST``
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 
 
-def main(top: str, source: str, netlist: str) -> None:
-    """Synthesize for UltraScale+ (``xcup``), flattened, without pads and clock buffers; write JSON."""
+def main(family: str, top: str, source: str, netlist: str) -> None:
+    """Synthesize for a family of ``synth_xilinx``, flattened, without pads and clock buffers; write JSON."""
     from pyosys import libyosys
 
     design = libyosys.Design()
     for command in (
         f"read_verilog {source}",
-        f"synth_xilinx -family xcup -top {top} -flatten -noiopad -noclkbuf",
+        f"synth_xilinx -family {family} -top {top} -flatten -noiopad -noclkbuf",
         "opt_clean -purge",
         f"write_json {netlist}",
     ):

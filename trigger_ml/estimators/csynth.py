@@ -22,7 +22,12 @@ AREAS = {"lut": ("LUT",), "ff": ("FF",), "dsp": ("DSP", "DSP48E")}
 
 def files(project: Path) -> list[Path]:
     """The newest report below a project and what its script says that it was made from; empty without a report."""
-    found = sorted(project.glob("*_prj/*/syn/report/trigger_csynth.xml"), key=lambda f: f.stat().st_mtime_ns)
+    found = [
+        report
+        for made in project.glob("*_prj")
+        for report in made.glob(f"*/syn/report/{made.name.removesuffix('_prj')}_csynth.xml")
+    ]
+    found.sort(key=lambda f: f.stat().st_mtime_ns)
     if not found:
         return []
     mark = found[-1].parents[3] / FILE

@@ -1,4 +1,4 @@
-"""Open synthesis: the Verilog through Yosys for AMD UltraScale+.
+"""Open synthesis: the Verilog through Yosys for the family of the part.
 
 LUT counts have no dual-output packing in them, and arithmetic is mapped to CARRY4, of which UltraScale+ has half as
 many CARRY8. Nothing here is placed or routed, and nothing was calibrated against Vivado.
@@ -14,25 +14,32 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from trigger_ml import artifact, tools
+from trigger_ml import artifact, parts, tools
 from trigger_ml.errors import ToolMissing
 from trigger_ml.estimators.quantity import Quantity
 from trigger_ml.estimators.timing import longest_path
 
 TIMEOUT_S = 1200.0
+ASSUMED = "xcup"
+"""The family of which the order of the assumed delays is."""
 
 
-def estimate(folder: Path, timeout_s: float = TIMEOUT_S) -> tuple[Quantity, ...]:
+def estimate(folder: Path, part: str, timeout_s: float = TIMEOUT_S) -> tuple[Quantity, ...]:
     """Resources and the longest path of the Verilog project in ``folder``.
 
     The work is done in a process of its own at low priority; its log is ``folder/.yosys/synthesis.log``.
+
+    Args:
+        folder: the project.
+        part: the spec's device.
+        timeout_s: for the synthesis.
 
     Returns:
         ``lut`` (shift registers included), ``ff``, ``dsp``, ``bram`` (of 36 kbit), ``carry8``, ``logic_levels``,
         ``path_ns``.
 
     Raises:
-        ToolMissing: without the ``pyosys`` package.
+        ToolMissing: without the ``pyosys`` package, or Yosys does not know the part's family.
         ToolFailed: Yosys failed or took longer than ``timeout_s``.
         ArtifactError: no Verilog project in ``folder``.
     """
@@ -41,17 +48,25 @@ def estimate(folder: Path, timeout_s: float = TIMEOUT_S) -> tuple[Quantity, ...]
         raise ToolMissing(
             "the Python package pyosys is not installed (for: open synthesis): pip install 'trigger_ml[synth]'"
         )
+    family = parts.family(part)
+    known = parts.YOSYS.get(family or "")
+    if known is None:
+        raise ToolMissing(f"Yosys maps to no {family}: {part} has no open synthesis")
     name = artifact.read_json(folder / "ports.json")["name"]
-    cells = synthesize(folder / "rtl" / f"{name}.v", name, folder / ".yosys" / "synthesis.log", timeout_s)
-    return quantities(cells, f"Yosys {version} synth_xilinx -family xcup")
+    log = folder / ".yosys" / "synthesis.log"
+    cells = synthesize(folder / "rtl" / f"{name}.v", name, log, timeout_s, known)
+    delays = "" if known == ASSUMED else ", delays of a 16 nm device"
+    return quantities(cells, f"Yosys {version} synth_xilinx -family {known}{delays}")
 
 
-def synthesize(source: Path, top: str, log: Path, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+def synthesize(
+    source: Path, top: str, log: Path, timeout_s: float = TIMEOUT_S, family: str = ASSUMED
+) -> dict[str, Any]:
     """The cells of the synthesized, flattened module."""
     with tempfile.TemporaryDirectory(prefix="trigger_ml_") as scratch:
         shutil.copy(source, Path(scratch) / "design.v")
         script = Path(__file__).with_name("_synthesize.py")
-        argv = ["nice", "-n", "10", sys.executable, str(script), top, "design.v", "netlist.json"]
+        argv = ["nice", "-n", "10", sys.executable, str(script), family, top, "design.v", "netlist.json"]
         tools.run(argv, cwd=Path(scratch), timeout_s=timeout_s, log=log)
         modules = json.loads((Path(scratch) / "netlist.json").read_text("utf-8"))["modules"]
     cells: dict[str, Any] = modules[top]["cells"]

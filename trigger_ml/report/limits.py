@@ -40,18 +40,19 @@ def lines(budget: Budget, clock_ns: float, found: Sequence[Quantity]) -> tuple[B
 
 
 def met(clock_ns: float, found: Sequence[Quantity]) -> bool | None:
-    """Whether the longest path is within the clock period; None where no path is known."""
-    path = best(found, "path_ns")
-    return None if path is None else path.value <= clock_ns
+    """Whether the longest path is within the clock period and no hold slack negative; None where no path is known."""
+    path, hold = best(found, "path_ns"), best(found, "hold_slack_ns")
+    return None if path is None else path.value <= clock_ns and (hold is None or hold.value >= 0)
 
 
 def unmet(clock_ns: float, found: Sequence[Quantity]) -> str | None:
     """Half a sentence on a clock that the longest path does not fit; None where it does, or no path is known."""
-    path = best(found, "path_ns")
+    path, hold = best(found, "path_ns"), best(found, "hold_slack_ns")
     if path is None or met(clock_ns, found):
         return None
+    short = f"hold slack is {hold.value:g}" if hold and hold.value < 0 else f"longest path is {path.value:,.4g}"
     return (
-        f"the clock of {clock_ns:g} ns is not met by {path.source}, whose longest path is {path.value:,.4g} ns, "
+        f"the clock of {clock_ns:g} ns is not met by {path.source}, whose {short} ns, "
         "and latency in ns is cycles times a clock that is not shown to be met"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -14,19 +15,41 @@ from typing import Any
 
 from trigger_ml import tools
 from trigger_ml.backends.hls.layers import Layer, Model, cpp
+from trigger_ml.backends.rtl.ports import legal
 from trigger_ml.fixed import Fixed
+from trigger_ml.ir.graph import Graph
 from trigger_ml.spec import Target
 
 PROJECT = "trigger"
-"""The top function and the stem of the project's file names."""
+"""The top function and the stem of the project's file names, of a graph without a name."""
+
+RESERVED = (
+    "compare", "defines", "get", "log_name", "n_in", "n_out", "nnet", "parameters", "read_event", "run", "set", "std",
+)  # fmt: skip
+"""Names of the project's other files, and of what its test bench and its headers declare."""
+
+GENERATED = re.compile(r"[wbs][0-9]+|layer[0-9]+(_out)?|.*_t")
+"""Names that hls4ml gives to weights, layers and types."""
 
 PortTypes = tuple[tuple[str, ...], tuple[str, ...]]
 
 log = logging.getLogger(__name__)
 
 
-def write(model: Model, folder: Path, target: Target) -> PortTypes:
+def name_of(graph: Graph) -> str:
+    """The top function of a graph's project, its files' stem and its IP: the graph's name."""
+    name = legal(str(graph.meta.get("name", PROJECT)), "_network", RESERVED)
+    return f"{name}_network" if GENERATED.fullmatch(name) else name
+
+
+def write(model: Model, name: str, folder: Path, target: Target) -> PortTypes:
     """Write the HLS project into ``folder``, which exists; test bench and vectors apart.
+
+    Args:
+        model: the lowered graph.
+        name: of the top function and of the files.
+        folder: the project.
+        target: device and layout.
 
     Returns:
         The C++ types of the inputs and of the outputs, in order.
@@ -36,14 +59,14 @@ def write(model: Model, folder: Path, target: Target) -> PortTypes:
     """
     with _quiet():
         tools.package("hls4ml")
-        graph = _model_graph(model, folder, target)
+        graph = _model_graph(model, name, folder, target)
         _write(graph, folder)
     shutil.copyfile(Path(__file__).parent / "nnet_exact.h", folder / "firmware" / "nnet_utils" / "nnet_exact.h")
     inputs, outputs = graph.get_input_variables(), graph.get_output_variables()
     return tuple(v.type.name for v in inputs), tuple(v.type.name for v in outputs)
 
 
-def _model_graph(model: Model, folder: Path, target: Target) -> Any:
+def _model_graph(model: Model, name: str, folder: Path, target: Target) -> Any:
     from hls4ml.model.graph import ModelGraph
     from hls4ml.model.layers import register_layer
     from hls4ml.utils.config import create_config
@@ -51,7 +74,7 @@ def _model_graph(model: Model, folder: Path, target: Target) -> Any:
     register_layer("Exact", _exact_layer())
     config = create_config(
         output_dir=str(folder),
-        project_name=PROJECT,
+        project_name=name,
         backend=target.hls_backend,
         part=target.part,
         clock_period=target.clock_ns,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trigger_ml.backends.hls.layers import Model, Port
-from trigger_ml.backends.hls.project import PROJECT
 from trigger_ml.spec import Target
 
 _TEXT = """\
@@ -55,7 +54,12 @@ def _elements(port: Port, names: tuple[str, ...] | None) -> str:
 
 
 def write(
-    model: Model, digest: str, folder: Path, target: Target, columns: Mapping[str, tuple[str, ...]] | None = None
+    model: Model,
+    name: str,
+    digest: str,
+    folder: Path,
+    target: Target,
+    columns: Mapping[str, tuple[str, ...]] | None = None,
 ) -> None:
     """Write ``README.md``; ``columns`` are names of a port's elements, where they have names."""
     vitis, named = target.hls_backend == "Vitis", columns or {}
@@ -72,7 +76,7 @@ def write(
         clock=target.clock_ns,
         interval=_interval(target),
         words=_WORDS if target.io_type == "io_stream" else "",
-        project=PROJECT,
+        project=name,
         ports="\n".join(rows),
         options="build_opt.tcl" if vitis else "build_prj.tcl",
         command="vitis-run --mode hls --tcl build_prj.tcl" if vitis else "vivado_hls -f build_prj.tcl",

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from trigger_ml import tools
 from trigger_ml.artifact import atomic_write
 from trigger_ml.backends.hls.layers import Model, Port
-from trigger_ml.backends.hls.project import PROJECT, PortTypes
+from trigger_ml.backends.hls.project import PortTypes
 from trigger_ml.errors import ArtifactError, ToolFailed
 
 INPUTS, OUTPUTS = "tb_data/inputs.txt", "tb_data/outputs.txt"
+BENCH = "_test.cpp"
+"""What the name of the top function is followed by in the bench's file."""
+
 COMPILE = ("-std=c++11", "-O1", "-w")
 """C++11 as in the vendor's project; -O1 was the fastest to compile and run 20,000 events."""
 
@@ -120,11 +123,12 @@ int main(int argc, char **argv) {{
 """
 
 
-def write(model: Model, digest: str, folder: Path, types: PortTypes) -> None:
+def write(model: Model, name: str, digest: str, folder: Path, types: PortTypes) -> None:
     """Write the test bench.
 
     Args:
         model: the lowered graph.
+        name: of the top function and of the files.
         digest: of the graph.
         folder: the project.
         types: the C++ types of the inputs and of the outputs, in order.
@@ -132,23 +136,23 @@ def write(model: Model, digest: str, folder: Path, types: PortTypes) -> None:
     lines, calls = [], []
     for ports, names, stem in ((model.inputs, types[0], "in"), (model.outputs, types[1], "out")):
         for j, (port, cpp_type) in enumerate(zip(ports, names, strict=True)):
-            name = f"{stem}{j}"
-            made = f'hls::stream<{cpp_type}> {name}("{name}");' if port.word else f"{cpp_type} {name}[{port.size}];"
+            arg = f"{stem}{j}"
+            made = f'hls::stream<{cpp_type}> {arg}("{arg}");' if port.word else f"{cpp_type} {arg}[{port.size}];"
             lines.append(f"{made} // {port.node}: {port.fixed.frac} fraction bits")
-            calls.append(name)
+            calls.append(arg)
     lines += _copies(model.inputs, types[0], "set(in{j}[i], in[{start} + i]);", _FEED)
-    lines.append(f"{PROJECT}({', '.join(calls)});")
+    lines.append(f"{name}({', '.join(calls)});")
     lines += _copies(model.outputs, types[1], "out[{start} + i] = get(out{j}[i]);", _DRAIN)
     text = _SOURCE.format(
         digest=digest,
         inputs=INPUTS,
         outputs=OUTPUTS,
-        project=PROJECT,
+        project=name,
         n_in=sum(p.size for p in model.inputs),
         n_out=sum(p.size for p in model.outputs),
         body="\n".join(f"    {line}" for line in lines),
     )
-    (folder / f"{PROJECT}_test.cpp").write_text(text, "utf-8")
+    (folder / f"{name}{BENCH}").write_text(text, "utf-8")
     (folder / "tb_data").mkdir(exist_ok=True)
 
 
@@ -189,11 +193,23 @@ def built_from(folder: Path, digest: str) -> None:
     Raises:
         ArtifactError: if there is no project, or it is of another graph.
     """
-    bench = folder / f"{PROJECT}_test.cpp"
-    if not bench.exists():
-        raise ArtifactError(f"{folder} holds no HLS project: build it")
+    bench = folder / f"{_name(folder)}{BENCH}"
     if f"// Graph {digest}\n" not in bench.read_text("utf-8"):
         raise ArtifactError(f"the HLS project in {folder} was built from another graph: build it again")
+
+
+def _name(folder: Path) -> str:
+    """Of a project's top function.
+
+    Raises:
+        ArtifactError: if there is no project.
+    """
+    found = [
+        path for path in folder.glob(f"*{BENCH}") if (folder / "firmware" / path.name.replace(BENCH, ".cpp")).exists()
+    ]
+    if len(found) != 1:
+        raise ArtifactError(f"{folder} holds no HLS project: build it")
+    return found[0].name.removesuffix(BENCH)
 
 
 def simulate(folder: Path, inputs: NDArray[np.int64], n_out: int, flags: Sequence[str] = COMPILE) -> NDArray[np.int64]:
@@ -221,15 +237,16 @@ def simulate(folder: Path, inputs: NDArray[np.int64], n_out: int, flags: Sequenc
 
 def compiled(folder: Path, flags: Sequence[str] = COMPILE) -> Path:
     """The project's test bench as a program, in a hidden folder, named by what it was compiled from."""
+    name = _name(folder)
     digest = hashlib.sha256(" ".join(flags).encode())
-    sources = [folder / f"{PROJECT}_test.cpp", *sorted((folder / "firmware").rglob("*"))]
+    sources = [folder / f"{name}{BENCH}", *sorted((folder / "firmware").rglob("*"))]
     for path in (p for p in sources if p.is_file()):
         digest.update(path.read_bytes())
     program = (folder / ".csim" / digest.hexdigest()[:16]).resolve()
     if not program.exists():
         program.parent.mkdir(exist_ok=True)
         part = program.with_suffix(".part")
-        one_unit = ["-include", f"firmware/{PROJECT}.cpp", f"{PROJECT}_test.cpp"]  # the headers are read once
+        one_unit = ["-include", f"firmware/{name}.cpp", f"{name}{BENCH}"]  # the headers are read once
         argv: list[str | Path] = ["g++", *flags, "-Ifirmware/ap_types", *one_unit, "-o", part]
         tools.run(argv, cwd=folder, timeout_s=COMPILE_S)
         part.replace(program)

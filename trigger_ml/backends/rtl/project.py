@@ -12,6 +12,11 @@ from trigger_ml.backends.rtl.design import Design
 from trigger_ml.errors import Mismatch
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.io import digest
+from trigger_ml.parts import ULTRASCALE, family
+
+BUFFER = "set_property HD.CLK_SRC BUFGCE_X0Y0 [get_ports clk]"
+NO_BUFFER = "# No HD.CLK_SRC: where this family has its clock buffers is not known here."
+"""The clock buffer that an out-of-context module is timed with: BUFGCE_X0Y0 is there in UltraScale and UltraScale+."""
 
 
 def vendor_files(plan: Design, suffix: str) -> dict[str, str]:
@@ -25,6 +30,7 @@ def vendor_files(plan: Design, suffix: str) -> dict[str, str]:
             ("PART", plan.part),
             ("CLOCK_NS", f"{plan.clock_ns:g}"),
             ("READ", read),
+            ("CLOCK_SOURCE", BUFFER if family(plan.part) in ULTRASCALE else NO_BUFFER),
         ):
             text = re.sub(rf"\b{word}\b", value, text)
         filled[path] = text
