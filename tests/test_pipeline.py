@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.frontends.events import sample
-from trigger_ml import artifact, pipeline
+from trigger_ml import artifact, pipeline, to_graph
 from trigger_ml.errors import ArtifactError, Mismatch, OverBudget, SpecError
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir import io
@@ -201,11 +201,11 @@ def test_what_is_left_out_is_said_in_full(tmp_path: Path) -> None:
 def test_checkpoints_of_another_program_are_forgotten(tmp_path: Path) -> None:
     """A changed front end went on from what the old one had left."""
     folder = tmp_path / "checkpoints"
-    pipeline.fresh_checkpoints(folder, "one")
+    to_graph.fresh_checkpoints(folder, "one")
     (folder / "ramp.npz").write_bytes(b"state")
-    pipeline.fresh_checkpoints(folder, "one")
+    to_graph.fresh_checkpoints(folder, "one")
     assert (folder / "ramp.npz").exists()
-    pipeline.fresh_checkpoints(folder, "two")
+    to_graph.fresh_checkpoints(folder, "two")
     assert not (folder / "ramp.npz").exists()
 
 

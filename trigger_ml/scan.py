@@ -19,8 +19,8 @@ from trigger_ml.ir import io
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.physics import roc
-from trigger_ml.pipeline import fresh_checkpoints
 from trigger_ml.spec import PRUNING, Spec
+from trigger_ml.to_graph import fresh_checkpoints
 from trigger_ml.workspace import Workspace, open_run
 
 if TYPE_CHECKING:
