@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,3 +100,33 @@ def test_efficiencies_are_those_of_the_larger_file_where_all_models_were_run_on_
         mixed = model_table.physics(rows)
         assert "counted on" not in mixed
         assert "| 80.0 ± 1.0 | 90.0 ± 1.0 |" in mixed
+
+
+def _copied(tmp_path: Path) -> tuple[Path, Path]:
+    """Models and pages as they are shipped, in another folder."""
+    for model in MODELS:
+        (tmp_path / "models" / model.name).mkdir(parents=True)
+        for name in ("card.md", "qgraph.json", "spec.toml"):
+            shutil.copy(model / name, tmp_path / "models" / model.name / name)
+    (tmp_path / "docs").mkdir()
+    for name in PAGES:
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path / "models", tmp_path / "docs"
+
+
+PAGES = ("README.md", "docs/models.md", "docs/taggers.md", "docs/models.json")
+
+
+def test_models_without_a_run_keep_their_figures_and_tables_are_those_that_are_shipped(tmp_path: Path) -> None:
+    models, docs = _copied(tmp_path)
+    kept = card.write_all(models, tmp_path / "runs", docs)
+    assert kept == [model.name for model in MODELS]
+    for name in PAGES:
+        assert (tmp_path / name).read_text("utf-8") == (ROOT / name).read_text("utf-8")
+
+
+def test_a_kept_row_of_another_graph_is_refused(tmp_path: Path) -> None:
+    models, docs = _copied(tmp_path)
+    shutil.copy(models / "l1_ae" / "qgraph.json", models / "l1_vae_rz" / "qgraph.json")
+    with pytest.raises(ArtifactError, match="l1_vae_rz has no figures of its graph: trigger-ml run"):
+        card.write_all(models, tmp_path / "runs", docs)

@@ -25,30 +25,45 @@ LOWEST = 2
 Report = Mapping[str, Any]
 
 
-def write_all(models: Path, runs: Path, docs: Path) -> None:
+def write_all(models: Path, runs: Path, docs: Path) -> list[str]:
     """Write the figures of frozen models into their cards, where they have a place for them, and all tables.
+
+    A model that has no run keeps its card, and its row of ``models.json``.
 
     Args:
         models: folder of models.
         runs: folder of runs, e.g. ``hls_projects``.
-        docs: where the table goes.
+        docs: where the tables are.
+
+    Returns:
+        The models that kept theirs.
 
     Raises:
-        ArtifactError: a run is missing or of another graph than the frozen one, or a card has no place for figures.
+        ArtifactError: a run, or a row that is kept, is of another graph than the frozen one, or a card has no place for
+            figures.
     """
-    rows = []
+    known = {row["model"]: row for row in artifact.read_json(docs / "models.json")}
+    rows, kept = [], []
     cards = (p for p in models.glob("*/card.md") if (p.parent / "qgraph.json").exists())
     for folder in sorted(p.parent for p in cards if BEGIN in p.read_text("utf-8")):
-        report = artifact.read_json(runs / folder.name / "report.json")
         frozen = artifact.read_json(folder / "qgraph.json")["digest"]
-        if report["graph"]["digest"] != frozen:
-            raise ArtifactError(f"{runs / folder.name} is a run of another graph: trigger-ml run {folder} --frozen")
-        put(folder / "card.md", figures(report))
-        rows.append(model_table.row(report, spec.load(folder / "spec.toml")))
+        path = runs / folder.name / "report.json"
+        if path.exists():
+            report = artifact.read_json(path)
+            row = model_table.row(report, spec.load(folder / "spec.toml"))
+        else:
+            row = known.get(folder.name, {})
+            kept.append(folder.name)
+        if row.get("digest") != frozen:
+            raise ArtifactError(f"{folder} has no figures of its graph: trigger-ml run {folder} --frozen")
+        if path.exists():
+            put(folder / "card.md", figures(report))
+        rows.append(row)
     put(docs.parent / "README.md", model_table.costs(rows))
     put(docs / "models.md", f"{model_table.costs(rows)}\n{model_table.physics(rows)}{model_table.classes(rows)}")
     put(docs / "taggers.md", tagger_order.compare(rows))
     artifact.write_json(docs / "models.json", rows)
+    return kept
 
 
 def put(page: Path, text: str) -> None:
