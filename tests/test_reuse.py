@@ -45,7 +45,7 @@ def test_every_factor_is_exact_and_asks_for_the_interval_that_is_estimated(tmp_p
     assert [(p.reuse, p.events, p.mismatches) for p in found.points] == [(1, 200, 0), (5, 200, 0)]
     for p in found.points:
         (interval,) = p.named("initiation_interval")
-        top = run / f"scan/reuse_{p.reuse}/project/firmware/trigger.cpp"
+        top = run / f"scan/reuse_{p.reuse}/project/firmware/tiny.cpp"
         assert f"#pragma HLS PIPELINE II={interval.value}\n" in top.read_text()
     assert [p.named("multipliers")[0].value for p in found.points] == [15, 3]
     report = run / "scan/reuse_5/project/trigger_prj/solution1/syn/report"

@@ -21,7 +21,7 @@ from trigger_ml.ir.build import Builder
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.ir.verify import normal_form
 from trigger_ml.passes.decision import with_decision
-from trigger_ml.pipeline import FLIPPED
+from trigger_ml.to_graph import FLIPPED
 
 SPEC = """
 name = "tiny"
