@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import trigger_ml
-from trigger_ml import program, rates
+from trigger_ml import depends, program, rates, to_graph
 
 ROOT = Path(trigger_ml.__file__).parent
 COMPILED = (".pyc", ".so", ".o")
@@ -42,3 +45,14 @@ def test_rates_depend_on_what_reads_and_what_evaluates_the_events() -> None:
     assert {"samples/layout.py", "samples/features.py", "backends/cpp.py", "emulate/zero_bias.py", "rates.py"} <= set(
         found
     )
+
+
+@pytest.mark.parametrize("module", [depends, to_graph])
+def test_whatever_learns_from_events_counts_what_computes_their_columns(module: ModuleType) -> None:
+    """N-subjettiness and images are computed when events are read: no digest of a file knows how."""
+    assert {"samples/jet_views.py", "samples/jet_axes.py"} <= set(program.sources(*depends.EVENTS))
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    asked = [ast.unparse(call) for call in calls if ast.unparse(call.func) == "code"]
+    learning = [call for call in asked if any(name in call for name in ("frontends", "physics"))]
+    assert learning
+    assert all("*EVENTS" in call for call in learning)

@@ -17,6 +17,9 @@ from trigger_ml.workspace import Workspace
 MEANING = ("ir", "fixed.py")
 """Sources that every step depends on."""
 
+EVENTS = ("samples",)
+"""Sources that compute columns when events are read, as images or N-subjettiness: no digest of a file knows them."""
+
 SYNTHESISED = "verilog"
 """The backend whose output is synthesised for the estimate."""
 
@@ -72,7 +75,7 @@ def of_scan(ws: Workspace, spec: Spec) -> dict[str, str]:
     return {
         "spec": spec.digest("seed", "model", "train"),
         "sample": ws.events_digest,
-        "program": code("families", "frontends", "physics", *MEANING),
+        "program": code("families", "frontends", "physics", *EVENTS, *MEANING),
     }
 
 

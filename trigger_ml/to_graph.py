@@ -9,7 +9,7 @@ import numpy as np
 
 from trigger_ml import artifact, plugins
 from trigger_ml import frozen as frozen_model
-from trigger_ml.depends import MEANING
+from trigger_ml.depends import EVENTS, MEANING
 from trigger_ml.errors import Mismatch
 from trigger_ml.frontends import taught
 from trigger_ml.ir import io
@@ -32,7 +32,7 @@ def train(ws: Workspace) -> None:
     inputs = {
         "spec": ws.spec.digest("seed", "model", "train", "physics"),
         "sample": ws.sample.digest,
-        "program": code("families", "frontends", *MEANING),
+        "program": code("families", "frontends", *EVENTS, *MEANING),
     }
     frontend = plugins.find("frontends", ws.spec.model.frontend)
     made = ["trained.npz", "float.npz", "history.json", "selfcheck.npz"]
@@ -70,7 +70,7 @@ def convert(ws: Workspace, frozen: bool) -> None:
             "imported": artifact.digest_json({n: artifact.digest_path(ws.model / n) for n in IMPORTED}),
             "spec": ws.spec.digest("name", "physics"),
             "sample": ws.events_digest,
-            "program": code("passes", "physics", *MEANING),
+            "program": code("passes", "physics", *EVENTS, *MEANING),
         }
         ws.step("convert", inputs, ["graph"], lambda: _adopt(ws))
         return
@@ -86,7 +86,7 @@ def convert(ws: Workspace, frozen: bool) -> None:
         **ws.made("train"),
         "spec": ws.spec.digest("physics"),
         "sample": ws.sample.digest,
-        "program": code("frontends", "passes", "physics", *MEANING),
+        "program": code("frontends", "passes", "physics", *EVENTS, *MEANING),
     }
     ws.step("convert", inputs, ["graph"], lambda: _integers(ws))
 
