@@ -99,7 +99,12 @@ def compare(
 def sample(
     source: Annotated[str, typer.Argument(help="One that can write: shower_voxels or zjets.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The file to write; of zjets the folder.", show_default=False)],
-    events: Annotated[int, typer.Option(min=1, help="How many; of zjets collisions for each of its two files.")] = 1000,
+    events: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How many; of zjets collisions for each of its two files, above 2000 in steps of 2000."
+        ),
+    ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The only source of randomness.")] = 1,
     kind: Annotated[str, typer.Option(help="Of events, where a source has several; empty: its first.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that make them, of zjets.")] = 1,

@@ -29,3 +29,17 @@ def test_the_table_of_the_shipped_rows():
     assert all(line["exact"] and line["error"] >= 0 for line in found)
     sizes = {line["smaller"] for line in found if line["precision"] == "all"}
     assert all(size > 5 for size in sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("un03_few", "on zjets, 1,000 events to train, up to 8,400 to test, 200 epochs; residual network"),
+        (
+            "gc03_attention",
+            "up to 15,000 to test, 30 epochs, 200 epochs of the first stage; transformer network",
+        ),
+    ],
+)
+def test_words_tell_the_events_and_epochs_of_the_training(name, words):
+    assert words in table.in_words(load(MODELS / name))

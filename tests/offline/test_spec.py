@@ -80,6 +80,8 @@ def test_stages_and_events_of_the_training_must_be_there():
         parse(f"{flow}[train]\nleading_epochs = 9\n")
     with pytest.raises(SpecError, match=r"\[train\] events is 50001, but \[sample\] gives 50000: give at most as many"):
         parse(f"{flow}[train]\nevents = 50001\n")
+    with pytest.raises(SpecError, match=r"\[train\] events is 1000, but \[full\] gives 999: give at most as many"):
+        parse(f"{flow}[train]\nevents = 1000\n[full]\nevents = 999\n")
 
 
 def test_a_missing_file_and_an_unknown_source(tmp_path):

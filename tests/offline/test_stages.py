@@ -95,21 +95,23 @@ def test_numbers_follow_from_the_seed_and_low_bits_are_smaller(tmp_path, monkeyp
     assert one.bit_operations < plain.bit_operations / 32
 
 
-def test_fewer_events_are_trained_on_where_the_spec_says_so_and_all_are_judged(tmp_path, monkeypatch):
+def test_events_and_epochs_of_the_training_are_the_specs_and_all_events_are_judged(tmp_path, monkeypatch):
     _small(monkeypatch)
-    lengths = []
+    lengths, epochs = [], []
     whole = stage.trained
 
     def counted(place, network, loss, data, scaled):
+        epochs.append(place.row.train.epochs)
         lengths.extend(len(array) for array in (*data, *scaled.values()))
         return whole(place, network, loss, data, scaled)
 
     monkeypatch.setattr(stage, "trained", counted)
     judged = []
     source = Source(drawn(_chain, _chain), measures=lambda truth, *_: judged.append(len(truth)) or {}, leading=1)
-    row = parse(SPEC.format(events=500, epochs=1) + "events = 200\n")
+    row = parse(SPEC.format(events=500, epochs=1) + "events = 200\nleading_epochs = 3\n")
     task.flow(Place(row, tmp_path, "none", None), source, "none")
     assert lengths == [200] * 6
+    assert epochs == [3, 1]
     assert judged == [500]
 
 

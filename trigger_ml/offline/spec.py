@@ -161,10 +161,11 @@ class Row(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.train.events or 0) > self.sample.events:
-            raise SpecError(
-                f"[train] events is {self.train.events}, but [sample] gives {self.sample.events}: give at most as many"
-            )
+        for section, most in (("sample", self.sample.events), ("full", self.full.events)):
+            if (self.train.events or 0) > most:
+                raise SpecError(
+                    f"[train] events is {self.train.events}, but [{section}] gives {most}: give at most as many"
+                )
 
     @property
     def longer(self) -> Row:

@@ -74,9 +74,11 @@ def results(models: Path, names: str = "*", full: bool = False) -> list[tuple[Ro
 
 def in_words(row: Row) -> str:
     """What a row is made of."""
-    n, o, events = row.network, OBJECTIVES[row.objective.name], f"{row.sample.events:,} events"
+    n, o, t, tested = row.network, OBJECTIVES[row.objective.name], row.train, row.sample.events
+    first = f", {t.leading_epochs} epochs of the first stage" if t.leading_epochs else ""
     return (
-        f"{row.objective.name} ({o}) on {row.sample.name}, {events} each to train and test, {row.train.epochs} epochs; "
+        f"{row.objective.name} ({o}) on {row.sample.name}, {t.events or tested:,} events to train, up to {tested:,} "
+        f"to test, {t.epochs} epochs{first}; "
         f"{n.kind} network, {n.blocks} blocks of width {n.hidden}, {n.low} weights where low"
     )
 
