@@ -132,3 +132,24 @@ def test_more_than_one_refusal_in_ten_is_a_failure(engine: ModuleType) -> None:
     asked.clear()
     refused = {4, 9, 10}
     assert main(arguments) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (["--count", "0"], "--count is 0: give at least 1"),
+        (["--events", "0"], "--events is 0: give at least 1"),
+        (["--failures", "-1"], "--failures is -1: give at least 1"),
+        (["--engine", "nothing"], "nothing"),
+        (["--engine", "onnx", "--io-type", "io_stream"], "--io-type: only hls4ml has it, not onnx: take it out"),
+    ],
+)
+def test_what_would_play_nothing_or_something_else_is_refused(
+    asked: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(asked)
+    assert left.value.code == 2
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert "seed 0" not in said.out

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.offline.inputs import weights_of
 from trigger_ml import tools
-from trigger_ml.errors import GraphError, SpecError
+from trigger_ml.errors import SpecError
 from trigger_ml.offline import deploy, networks, objectives
 from trigger_ml.offline.edges import Plane
 from trigger_ml.offline.onnx import model as made
@@ -44,12 +44,18 @@ def test_the_committed_jets():
 def test_networks_that_read_no_particles_are_refused():
     with pytest.raises(SpecError, match='kind is "residual", which reads no particles: take deep_sets'):
         classify._network(Network(kind="residual"), (5, 7), "all")
-    with pytest.raises(GraphError, match='"dual_attention", which reads particles: these events have none'):
+    with pytest.raises(SpecError, match="these events have none: take residual, deep_sets or transformer"):
         classify._network(Network(kind="dual_attention"), (5,), "all")
 
 
+@pytest.mark.parametrize("kind", ["transformer", "dual_attention"])
+def test_heads_that_do_not_divide_the_width_are_refused(kind):
+    with pytest.raises(SpecError, match=r"\[network\] hidden is 64, heads is 3: give a hidden that heads divide"):
+        classify._network(Network(kind=kind, heads=3), (32, 7), "all", quark_gluon.PLANE)
+
+
 def test_near_particles_need_places_and_others():
-    with pytest.raises(SpecError, match="this source does not tell where particles lie"):
+    with pytest.raises(SpecError, match="this source does not tell where particles lie: take transformer or deep_sets"):
         classify._network(Network(kind="dual_attention"), (32, 7), "all")
     with pytest.raises(SpecError, match="neighbours is 32: a particle has 31 others, take fewer"):
         classify._network(Network(kind="dual_attention", neighbours=32), (32, 7), "all", quark_gluon.PLANE)

@@ -49,7 +49,7 @@ def test_a_window_by_hand() -> None:
     assert cuts.Window("met0_pt", 1, 2).of(made, made.background.test).tolist() == [False, True, True, False]
     found = {each.column: each.auc["s"].value for each in cuts.alone(made, cuts.Window("met0_pt", 1.0, 99))}
     assert found["met0_pt"] == (1.5 + 3) / 6  # 3 beats 2 and ties with 3; 5 beats all
-    with pytest.raises(SampleError, match="needs two events"):
+    with pytest.raises(SampleError, match=r"met0_pt:1:2 leaves 0 of s in the part train, .*two events: widen it"):
         cuts.alone(made, cuts.Window("met0_pt", 1, 2))
     with pytest.raises(SpecError, match="has no column 'mass'"):
         cuts.alone(made, cuts.Window("mass", 1, 2))
@@ -66,10 +66,19 @@ def test_the_verb_shows_n2_of_boosted_jets(capsys: pytest.CaptureFixture[str], w
     assert abs(float(area) - (0.802 if window else 0.668)) < float(error)
 
 
-@pytest.mark.parametrize("asked", [["--within", "mass:1:2"], ["--columns", "--within", "mass:1"]])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["--within", "mass:1:2"],
+        *(["--columns", "--within", w] for w in ("mass:1", ":1:2", "n2_b1:2:1", "n2_b1:1:1", "n2_b1:nan:9")),
+        ["--columns", "--within", "mass_mmdt:1e8:1e9"],
+    ],
+)
 def test_a_window_that_makes_no_sense(capsys: pytest.CaptureFixture[str], asked: list[str]) -> None:
     assert cli.main(["sample", "models/jets_features", *asked]) == 3
-    assert "trigger-ml: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "trigger-ml: " in said
+    assert asked[0] == "--within" or "is not column:low:high" in said or "widen it" in said
 
 
 def test_columns_of_events_that_are_not_there(capsys: pytest.CaptureFixture[str], tmp_path) -> None:

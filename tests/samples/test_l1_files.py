@@ -292,6 +292,8 @@ WRONG = {
     "no notes": (toml('"From files."', '""'), "notes is"),
     "no signals": (TOML.partition("[signals")[0], "signals is missing"),
     "signals of nothing": (TOML.partition("[signals")[0] + "[signals]\n", "it must hold a table for each signal"),
+    "a signal named background": (toml("[signals.a]", "[signals.background]"), 'one "background": use letters, digits'),
+    "a signal of two words": (toml("[signals.a]", '[signals."a, b"]'), 'one "a, b": use letters, digits and _ '),
     "one file, no list": (toml('["a"]', '"a"'), 'is "a": it must be a list of paths'),
     "no such file": (toml('["a"]', '["b*"]'), r"there is no file b\*: correct it"),
     "no pattern": (toml('["a"]', '["a**"]'), r'"a\*\*" is no path or pattern'),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from trigger_ml.errors import GraphError
+from trigger_ml.errors import GraphError, SpecError
 from trigger_ml.offline import spec
 from trigger_ml.offline.grids import doubled, halved, neighbours, patches
 from trigger_ml.offline.layers import (
@@ -56,12 +56,16 @@ def network(n: spec.Network, precision: Precision, wanted: Wanted) -> Network:
 
     Raises:
         GraphError: the numbers don't fit each other.
+        SpecError: this kind reads particles.
     """
     if n.kind == "residual":
         w, outputs = wanted, wanted.outputs or wanted.inputs
         return residual_mlp(w.inputs, outputs, n.hidden, n.blocks, precision, n.low, w.condition, w.timed)
     if n.kind == "dual_attention":
-        raise GraphError('[network] kind is "dual_attention", which reads particles: these events have none')
+        raise SpecError(
+            '[network] kind is "dual_attention", which reads particles, but these events have none: take residual, '
+            "deep_sets or transformer"
+        )
     if wanted.inputs % n.patch:
         raise GraphError(f"[network] patch is {n.patch}: the events' {wanted.inputs} numbers are no whole patches")
     s = Stack(precision, n.low)

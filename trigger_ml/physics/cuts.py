@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml.errors import SpecError
+from trigger_ml.errors import SampleError, SpecError
 from trigger_ml.physics import roc
 from trigger_ml.physics.events import Events
 from trigger_ml.physics.intervals import Estimate
@@ -48,9 +48,12 @@ class Window:
         """
         try:
             column, low, high = text.split(":")
-            return Window(column, float(low), float(high))
+            window = Window(column, float(low), float(high))
         except ValueError:
-            raise SpecError(f"the window {text!r} is not column:low:high, e.g. mass_mmdt:65:105: correct it") from None
+            window = Window()
+        if not window.column or not window.low < window.high:
+            raise SpecError(f"the window {text!r} is not column:low:high, low < high: give e.g. mass_mmdt:65:105")
+        return window
 
     def of(self, sample: Events, x: NDArray[Any]) -> NDArray[np.bool_]:
         """Which events ``(events, columns)`` are inside.
@@ -84,6 +87,13 @@ def alone(sample: Events, window: Window) -> list[Alone]:
 
     processes = {"": sample.background, **sample.signals}
     train, test = ({name: kept(getattr(p, part)) for name, p in processes.items()} for part in ("train", "test"))
+    for part, of_part in (("train", train), ("test", test)):
+        for name, x in of_part.items():
+            if window.column and len(x) < 2:
+                raise SampleError(
+                    f"the window {window.column}:{window.low:g}:{window.high:g} leaves {len(x)} of "
+                    f"{name or 'background'} in the part {part}, an AUC needs two events: widen it"
+                )
     source = sample.source[window.of(sample, sample.background.test)]
     found = []
     for i, feature in enumerate(sample.features):

@@ -20,6 +20,7 @@ read; of a part, where parts are given) and ``prefix`` (``L1``, of the branches 
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ from trigger_ml.errors import SampleError, SpecError
 from trigger_ml.fields import Limits, settle, show
 
 PARTS = ("train", "validation", "test")
+BACKGROUND = "background"
+"""What no signal may be called: taggers of several classes call their first one so."""
+
+_NAME = "[A-Za-z0-9_.+-]+"
 _TOP = ("pileup", "gives_rates", "notes", "seed", "limit", "prefix", "background", "signals")
 
 
@@ -96,6 +101,12 @@ def _given(table: dict[str, Any], folder: Path) -> Given:
         raise SpecError(f"gives_rates is {show(rates)}: it must be true or false")
     if not isinstance(signals, dict) or not signals:
         raise SpecError(f"signals is {show(signals)}: it must hold a table for each signal, [signals.NAME]")
+    for name in signals:
+        if name == BACKGROUND or not re.fullmatch(_NAME, name):
+            raise SpecError(
+                f"[signals] names one {show(name)}: use letters, digits and _ . + - only, and not {BACKGROUND}, a "
+                "class of its own"
+            )
     prefix = settle(table.get("prefix", "L1"), str, Limits(pattern="[A-Za-z0-9]+"), "prefix")
     return Given(
         pileup=settle(table["pileup"], float, Limits(0, 1000), "pileup"),

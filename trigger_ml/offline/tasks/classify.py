@@ -97,8 +97,11 @@ def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision, plan
     """The network of the spec for one event's shape: ``(dimensions,)``, or ``(items, features and mask)``.
 
     Raises:
-        SpecError: this kind reads no particles, or looks for near ones where there are none.
+        SpecError: this kind reads no particles, or looks for near ones where there are none, or heads don't divide
+            the width.
     """
+    if n.kind in spec.OF_KIND["heads"] and n.hidden % n.heads:
+        raise SpecError(f"[network] hidden is {n.hidden}, heads is {n.heads}: give a hidden that heads divide")
     if len(shape) == 1:
         return steps.network(n, precision, Wanted(shape[0], 1))
     items, features = shape
@@ -110,7 +113,10 @@ def _network(n: spec.Network, shape: tuple[int, ...], precision: Precision, plan
         return particle_transformer(items, features - 1, 1, n.hidden, n.blocks, n.heads, precision, n.low)
     if n.kind == "dual_attention":
         if plane is None:
-            raise SpecError('[network] kind is "dual_attention": this source does not tell where particles lie')
+            raise SpecError(
+                '[network] kind is "dual_attention", but this source does not tell where particles lie: take '
+                "transformer or deep_sets"
+            )
         if n.neighbours >= items:
             raise SpecError(f"[network] neighbours is {n.neighbours}: a particle has {items - 1} others, take fewer")
         sizes = (n.hidden, n.blocks, n.heads, n.neighbours)
