@@ -27,7 +27,6 @@ ORBIT_HZ = 11_245.5
 BUNCH_PLACES = 3564
 """25 ns places for bunches in one LHC orbit."""
 
-
 _NAME = "[a-z][a-z0-9_]{0,63}"
 
 IMPORTED = "imported"
@@ -372,8 +371,7 @@ def _build(section: type[Any], table: dict[str, Any]) -> Any:
     return Spec(**inner)
 
 
-def _unknown(section: type[Section], key: str, valid: typing.Iterable[str]) -> str:
-    valid = tuple(valid)
+def _unknown(section: type[Section], key: str, valid: typing.Collection[str]) -> str:
     where = "the top level takes" if section is Spec else f"[{section.TITLE}] takes"
     what = f"unknown key {show(key)}" + ("" if section is Spec else f" in [{section.TITLE}]")
     return f"{what}: {hint(key, valid)}{where} {', '.join(valid)}"

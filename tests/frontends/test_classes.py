@@ -44,6 +44,11 @@ def read(frontend: str, family: str = "mlp", rest: str = "bits = 8") -> spec.Spe
     return spec.parse(SPEC.format(frontend=frontend, family=family, rest=rest))
 
 
+def largest(logits: np.ndarray) -> np.ndarray:
+    """1 for the class of the largest logit, else 0, ``(events, classes)``; where several are largest, 1 for all."""
+    return (logits == logits.max(axis=1, keepdims=True)).astype(np.int64)
+
+
 @given(st.integers(2, 6), st.integers(0, 2**31), st.sampled_from([2, 13]), st.sampled_from([-2, 0, 1, 9, 15]))
 @settings(max_examples=40, deadline=None)
 def test_score_winner_and_decision_of_integer_logits(count, seed, width, frac):
@@ -102,11 +107,11 @@ def test_a_small_network_tells_classes_apart_and_its_forward_is_the_graph(tmp_pa
         twin = classes.float_logits(weights, part.test, s)
         assert found["logits"].shape == twin.shape == (len(part.test), 3)
         assert np.array_equal(found["score"][:, 0], classes.margin(found["logits"]))
-        assert np.array_equal(found["winner"], classes.winner(found["logits"]))
+        assert np.array_equal(found["winner"], largest(found["logits"]))
         off = found["logits"] * 2.0 ** -bounds(graph)["logits"].frac - twin
         assert np.sqrt(np.mean(off**2)) < 0.5 * twin.std()
         right.append(found["winner"][:, i].mean())
-        right_float.append(classes.winner(twin)[:, i].mean())
+        right_float.append(largest(twin)[:, i].mean())
     assert np.mean(right_float) > 0.45, "three classes, 1/3 by chance"
     assert np.mean(right) > np.mean(right_float) - 0.08
     assert read_json(tmp_path / "history.json")["score"]["rank_correlation"]["all"] > 0.8

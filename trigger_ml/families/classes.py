@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
+from typing import cast
 
 from trigger_ml import plugins
 from trigger_ml.errors import SpecError
@@ -47,9 +46,7 @@ def widened(layers: Sequence[Layer], model: Model, sample: Sample) -> tuple[Laye
     """
     if model.score != SCORE:
         return tuple(layers)
-    last = layers[-1]
-    if not isinstance(last, Dense):
-        raise SpecError(f'[model] score "{SCORE}" needs a dense last layer, the family {model.family} has none')
+    last = cast(Dense, layers[-1])  # of every family that has this score
     return (*layers[:-1], replace(last, units=len(names(sample))))
 
 
@@ -62,11 +59,6 @@ def margin(logits: Floats) -> Floats:
     """Largest logit of the signals less the background's, ``(events,)``, of ``logits (events, classes)``."""
     best: Floats = logits[:, 1:].max(axis=1) - logits[:, 0]
     return best
-
-
-def winner(logits: Floats) -> np.ndarray:
-    """1 for the class of the largest logit, else 0, ``(events, classes)``; where several are largest, 1 for all."""
-    return (logits == logits.max(axis=1, keepdims=True)).astype(np.int64)
 
 
 def float_logits(weights: Weights, x_int: inputs.Integers, spec: Spec) -> Floats:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trigger_ml import plugins
 from trigger_ml.errors import ArtifactError
 from trigger_ml.families import classes, inputs
 from trigger_ml.families import layers as net
 from trigger_ml.fixed import Fixed, Formats, Rounding
 from trigger_ml.frontends import scoring
 from trigger_ml.frontends.lowering import Quantized, add_network, fitted
+from trigger_ml.frontends.teacher import network_of
 from trigger_ml.ir import columns
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
@@ -44,9 +44,7 @@ def to_graph(arrays: Arrays, spec: Spec, sample: Sample, rounding: Rounding) -> 
     Raises:
         ArtifactError: if a weight is not a multiple of ``2**-40``, or an array is missing.
     """
-    family = plugins.find("families", spec.model.family)
-    made = family.network(spec.model, sample.features, sample.shape)
-    layers = classes.widened(made, spec.model, sample)
+    layers = network_of(spec, sample)
     try:
         trained = {q.name: q for q in trimmed(layers, quantized(layers, arrays))}
         heads = scoring.heads(arrays)
