@@ -269,7 +269,7 @@ def test_a_bundle_takes_the_plugin_along_and_verifies_it(tmp_path, monkeypatch, 
     pipeline.run(folder, test_pipeline.quiet(), tmp_path, frozen=True)
     bundle.bundle(folder, test_pipeline.quiet(), tmp_path, tmp_path / "a.zip")
     names = bundle.open_bundle(tmp_path / "a.zip").members.keys()
-    assert {"firmware/cmssw/model_types.h", "firmware/cmssw/ap_types/NOTICE.txt", "firmware/cmssw/Makefile"} <= names
+    assert {"firmware/cmssw/small_types.h", "firmware/cmssw/ap_types/NOTICE.txt", "firmware/cmssw/Makefile"} <= names
     assert not [n for n in names if n.endswith((".so", ".o"))]
     assert cli.main(["verify", str(tmp_path / "a.zip"), "--events", "2000", "--json"]) == 0
     checks = {c["what"]: c["remark"] for c in json.loads(capsys.readouterr().out)["checks"]}

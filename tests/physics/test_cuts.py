@@ -56,8 +56,11 @@ def test_a_window_by_hand() -> None:
 
 
 @pytest.mark.parametrize("window", [None, "mass_mmdt:65:105"])
-def test_the_verb_shows_n2_of_boosted_jets(capsys: pytest.CaptureFixture[str], window: str | None) -> None:
+def test_the_verb_shows_n2_of_boosted_jets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, window: str | None
+) -> None:
     """TE17: N2 alone on the committed jets, of all masses and about the W's."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # of the terminal that tests are started from
     assert cli.main(["sample", "models/jets_features", "--columns", *(["--within", window] if window else [])]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert len(lines) == 17
