@@ -29,6 +29,10 @@ from trigger_ml.spec import Target
         ("xc7a35ticsg324-1l", "7 series"),
         ("xc7z020clg400-1", "7 series"),
         ("xcvc1902-vsva2197-2mp-e-s", "Versal"),
+        ("xc2ve3858-ssva2112-2mp-e-s", "Versal"),
+        ("xcux35-vsva1365-3-e", "UltraScale+"),
+        ("xc7s6cpga196-2", "7 series"),
+        ("xc7vh870thcg1931-2", "7 series"),
     ],
 )
 def test_parts_of_the_catalogue(part: str, name: str) -> None:

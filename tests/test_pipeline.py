@@ -11,13 +11,14 @@ import pytest
 from rich.console import Console
 
 from tests.frontends.events import sample
-from trigger_ml import artifact, pipeline, to_graph
+from trigger_ml import artifact, depends, pipeline, to_graph
 from trigger_ml.errors import ArtifactError, Mismatch, OverBudget, SpecError
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir import io
 from trigger_ml.ir.build import Builder
 from trigger_ml.ir.graph import Graph
 from trigger_ml.passes.decision import with_decision
+from trigger_ml.workspace import open_run
 
 SPEC = """
 name = "small"
@@ -230,7 +231,7 @@ def test_a_report_is_of_the_graph_that_was_compared(tmp_path: Path) -> None:
         pipeline.report(where, quiet(), out)
     assert (out / "small" / "report.json").read_bytes() == before
     pipeline.validate(where, quiet(), out)
-    assert pipeline.report(where, quiet(), out)["provenance"]["graph"] == io.digest(graph(51))
+    assert pipeline.report(where, quiet(), out)["provenance"]["graph"] == io.digest(graph(51).with_meta(name="small"))
 
 
 @pytest.mark.usefixtures("twin")
@@ -290,3 +291,26 @@ def test_a_renamed_model_has_one_name_everywhere(tmp_path: Path) -> None:
     (where / "spec.toml").write_text(renamed)
     pipeline.convert(where, quiet(), tmp_path / "out")
     assert io.load(tmp_path / "out" / "newer" / "graph").meta["name"] == "newer"
+
+
+def test_a_build_is_of_its_seed_its_names_and_the_cycles_that_it_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Test benches hold events drawn by the seed; the page names the inputs; only RTL has a pipeline to cut."""
+    where, out = model(tmp_path / "m"), tmp_path / "out"
+    pipeline.convert(where, quiet(), out)
+    file = where / "spec.toml"
+    text = file.read_text()
+
+    def inputs(backend: str, old: str = "", new: str = "") -> dict[str, str]:
+        file.write_text(text.replace(old, new) if old else text)
+        ws = open_run(where, out, quiet())
+        return depends.of_build(ws, ws.graph, backend)
+
+    assert inputs("verilog", "seed = 3", "seed = 4")["spec"] != inputs("verilog")["spec"]
+    cycles = ("[budget]", "[budget]\nlatency_cycles = 5")
+    assert inputs("cpp", *cycles) == inputs("cpp")
+    assert inputs("vhdl", *cycles) != inputs("vhdl")
+    before = inputs("verilog")
+    monkeypatch.setattr("trigger_ml.workspace.Workspace.elements", lambda ws, graph: (("pt", "1 GeV"),))
+    assert {k for k, v in inputs("verilog").items() if before[k] != v} == {"elements"}

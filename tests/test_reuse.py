@@ -14,6 +14,7 @@ from trigger_ml.backends.hls.made_from import FILE
 from trigger_ml.errors import ArtifactError, SpecError
 from trigger_ml.estimators import sharing
 from trigger_ml.fixed import Fixed
+from trigger_ml.frozen import named
 from trigger_ml.ir import io
 from trigger_ml.ir.build import Builder
 from trigger_ml.workspace import open_run
@@ -59,7 +60,7 @@ def test_every_factor_is_exact_and_asks_for_the_interval_that_is_estimated(tmp_p
     assert (run / "stamps/scan_reuse_5.json").stat().st_mtime_ns == stamp
     assert [q.source for q in again.points[1].named("initiation_interval")] == ["estimated", "vendor csynth"]
     assert artifact.read_json(run / reuse.FILE)["graph"] == again.graph
-    ws, graph = open_run(where, tmp_path / "out", console), io.load(where)
+    ws, graph = open_run(where, tmp_path / "out", console), named(io.load(where), "tiny")
     assert collect._reuse(ws, graph) == (again, "")
     why = "reuse.json is of another graph: run `trigger-ml scan --reuse` again."
     assert collect._reuse(ws, graph.with_meta(name="other")) == (None, why)

@@ -96,6 +96,15 @@ def test_what_can_not_be_scanned_is_refused(tmp_path: Path, bits: list[int], met
         scan.scan(write(tmp_path / "tiny"), Console(quiet=True), tmp_path / "out", bits, methods)
 
 
+def test_the_own_graph_has_the_name_of_the_spec(tmp_path: Path) -> None:
+    """As every other graph of a run: another name is another digest, and the scan was never of the run's."""
+    where = write(tmp_path / "tiny")
+    io.save(network(1).with_meta(name="older"), where)
+    own = scan._graph(open_run(where, tmp_path / "out", Console(quiet=True)))
+    assert own is not None
+    assert own.meta["name"] == "tiny"
+
+
 def test_a_file_of_something_else_is_refused() -> None:
     with pytest.raises(artifact.ArtifactError, match=r"is not what `trigger-ml scan` writes"):
         precision.read({"points": []})

@@ -57,6 +57,16 @@ def test_what_is_put_beside_makes_nothing_stale_and_is_known_as_foreign(tmp_path
     assert stamps.foreign(tmp_path, "build", "vhdl") == []
 
 
+def test_what_is_foreign_is_not_read(tmp_path: Path) -> None:
+    """A file that this package can't read, put beside, made building impossible."""
+    _done(tmp_path)
+    artifact.atomic_write(tmp_path / "verilog" / "settings.json", "{ // of another tool\n}")
+    artifact.atomic_write(tmp_path / "verilog" / "half.npz", b"PK")
+    assert stamps.foreign(tmp_path, "build", "verilog") == ["half.npz", "settings.json"]
+    (tmp_path / "stamps" / "build.json").unlink()
+    assert stamps.foreign(tmp_path, "build", "verilog") == ["half.npz", "settings.json", "top.v"]
+
+
 def test_without_a_stamp_every_file_is_foreign_and_with_an_older_one_none(tmp_path: Path) -> None:
     _done(tmp_path)
     path = tmp_path / "stamps" / "build.json"

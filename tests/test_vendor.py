@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.estimators.test_csynth import REPORT, project
 from tests.estimators.vivado_reports import put, timing, utilization
-from trigger_ml import artifact, pipeline
-from trigger_ml.errors import ArtifactError, OverBudget
+from trigger_ml import artifact, bundle, pipeline, vendor
+from trigger_ml.backends.hls import made_from
+from trigger_ml.errors import ArtifactError, OverBudget, Unsupported
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir import io
 from trigger_ml.ir.build import Builder
+from trigger_ml.workspace import open_run
 
 pytestmark = pytest.mark.needs_rtl
 
@@ -104,8 +108,71 @@ def test_reports_made_elsewhere_are_brought_in_and_those_of_another_graph_refuse
         == "vendor post-route"
     )
     assert again(run)["lut"] == "vendor post-route"
-    with pytest.raises(ArtifactError, match="holds no report of C synthesis"):
+    with pytest.raises(ArtifactError, match="summed has no HLS engine: give"):
         again(run, hls=tmp_path)
+
+
+def test_reports_that_are_not_complete_are_none_and_said_so(run: Path) -> None:
+    """The script copies ``ports.json`` first: while Vivado ran, every estimate ended in an error."""
+    verilog = run / "firmware" / "verilog"
+    artifact.write_json(verilog / "vendor" / "ports.json", artifact.read_json(verilog / "ports.json"))
+    said = StringIO()
+    with pytest.raises(OverBudget, match="lut is 9,999"):
+        pipeline.estimate(run.parents[1] / "m", Console(file=said, width=1000), run.parent)
+    assert "firmware/verilog/vendor lacks utilization.rpt and timing.rpt, so nothing there was read" in said.getvalue()
+
+
+def test_c_synthesis_that_ran_elsewhere_is_brought_in(run: Path, tmp_path: Path) -> None:
+    spec = run.parents[1] / "m" / "spec.toml"
+    spec.write_text(spec.read_text().replace("hls4ml = 0", "hls4ml = 10"))
+    ws = open_run(spec, run.parent, quiet())
+    there = project(tmp_path / "there", REPORT.format(dsp="DSP"))
+    mark = there / "trigger_prj" / made_from.FILE
+    artifact.write_json(mark, made_from.made_from(io.digest(ws.graph), ws.spec.target))
+    with pytest.raises(ArtifactError, match="firmware/hls4ml is out of date"):
+        again(run, hls=there)
+    vendor.bring(ws, ws.graph, None, there)
+    assert {q.name: q.value for q in vendor.quantities(ws, ws.graph)}["lut"] == 5678
+    (run / "firmware" / "hls4ml" / mark.relative_to(there)).unlink()
+    assert vendor.quantities(ws, ws.graph) == ()
+    (said,) = vendor.remarks(ws)
+    assert "does not say of which graph it is and was not read" in said
+
+
+def test_reports_of_a_project_that_is_out_of_date_are_not_taken(run: Path) -> None:
+    """With VHDL alone nothing asked of which graph ``firmware/vhdl`` was."""
+    shutil.copytree(run / "firmware" / "verilog", run / "firmware" / "vhdl")
+    plan = artifact.read_json(run / "firmware" / "vhdl" / "ports.json")
+    put(run / "firmware" / "vhdl" / "vendor", plan, utilization("summed"), timing("summed"))
+    spec = run.parents[1] / "m" / "spec.toml"
+    spec.write_text(spec.read_text().replace("verilog = 50", "verilog = 0").replace("vhdl = 0", "vhdl = 50"))
+    with pytest.raises(ArtifactError, match="firmware/vhdl is out of date"):
+        again(run)
+
+
+def test_a_build_that_is_refused_moves_nothing(run: Path) -> None:
+    report = run / "firmware" / "verilog" / "vendor" / "timing.rpt"
+    artifact.atomic_write(report, "hours of work")
+    spec = run.parents[1] / "m" / "spec.toml"
+    spec.write_text(spec.read_text().replace("[budget]", "[target]\ncut_ns = 0.1\n[budget]"))
+    with pytest.raises(Unsupported, match="cut_ns is 0.1"):
+        pipeline.build(spec, quiet(), run.parent)
+    assert report.read_text() == "hours of work"
+    assert not (run / "kept").exists()
+
+
+def test_a_report_that_is_older_than_the_estimate_is_not_bundled(run: Path) -> None:
+    """``estimate`` may read reports that change the judgement; ``bundle`` went by the old verdict."""
+    model, verilog = run.parents[1] / "m", run / "firmware" / "verilog"
+    plan = artifact.read_json(verilog / "ports.json")
+    put(verilog / "vendor", plan, utilization("summed"), timing("summed"))
+    pipeline.run(model, quiet(), run.parent)
+    bundle.bundle(model, quiet(), run.parent)
+    put(verilog / "vendor", plan, utilization("summed"), timing("summed", wns="-0.5"))
+    with pytest.raises(OverBudget):
+        again(run)
+    with pytest.raises(ArtifactError, match="older than the estimate: run `trigger-ml report` again"):
+        bundle.bundle(model, quiet(), run.parent)
 
 
 def test_a_new_build_keeps_what_was_put_beside_or_edited(run: Path) -> None:

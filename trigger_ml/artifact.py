@@ -115,8 +115,13 @@ def digest_files(folder: Path) -> dict[str, str]:
     Raises:
         ArtifactError: if one is damaged.
     """
+    return {name: digest_path(folder / name) for name in names_of(folder)}
+
+
+def names_of(folder: Path) -> list[str]:
+    """The files of a folder by relative name, unread; names that start with a dot don't count."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and not _hidden(file.relative_to(folder)))
-    return {file.relative_to(folder).as_posix(): digest_path(file) for file in files}
+    return [file.relative_to(folder).as_posix() for file in files]
 
 
 def _hidden(relative: Path) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from trigger_ml import __version__, archive, artifact, depends, spec, stamps
 from trigger_ml import validate as gate
 from trigger_ml.boards import layout, patterns
-from trigger_ml.collect import compared
+from trigger_ml.collect import compared, quantities
 from trigger_ml.engines import backends
 from trigger_ml.errors import ArtifactError, TriggerError
 from trigger_ml.ir import io
@@ -26,7 +26,7 @@ from trigger_ml.ir.bounds import bounds
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
 from trigger_ml.spec import Spec
-from trigger_ml.workspace import Workspace, open_run
+from trigger_ml.workspace import Workspace, as_json, open_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,9 +35,6 @@ KIND, VERSION = "trigger_ml.bundle", 1
 MANIFEST, MENU, VECTORS, SPEC = "manifest.json", "menu.toml", "vectors/vectors.npz", "spec.toml"
 ELEMENTS = "inputs.json"
 """Name, and size of one hardware unit, of each element of the input; not there if nobody knows them."""
-
-EVENTS = 1000
-"""Events among the vectors, as many as in the HLS project's test bench."""
 
 PATTERNS = ("emp2", "apx")
 """Formats of the board files inside; they hold as many events as one file has room for."""
@@ -274,11 +271,12 @@ def _passed(ws: Workspace) -> None:
         raise ArtifactError(f"the report in {ws.folder} is of another graph than {io.digest(graph)[:12]}: run it again")
     if not said["spec"] == ws.spec.digest() == spec.load(ws.folder / SPEC).digest():
         raise ArtifactError(f"the report in {ws.folder} is of another spec than the one that is there: run it again")
-    depends.require_estimate(ws, graph)
     rows = [[row["engine"], row["events"], row["mismatches"]] for row in report["agreement"]]
     for kind, row in compared(ws, graph):
         if [kind.name, row["events"], row["mismatches"]] not in rows:
             raise ArtifactError(f"the report in {ws.folder} is older than the comparison of {kind.name}: run it again")
+    if as_json(quantities(ws)) != report["quantities"]:
+        raise ArtifactError(f"the report in {ws.folder} is older than the estimate: run `trigger-ml report` again")
 
 
 def _members(ws: Workspace) -> Iterator[tuple[str, bytes]]:
@@ -295,7 +293,7 @@ def _members(ws: Workspace) -> Iterator[tuple[str, bytes]]:
         for path in sorted(ws.folder / home / name for name in stamps.files_of(ws.folder, f"build_{backend}", home)):
             if path.suffix not in COMPILED:
                 yield path.relative_to(ws.folder).as_posix(), path.read_bytes()
-    feed = gate.vectors(graph, ws.vectors(graph), EVENTS, ws.spec.seed)
+    feed = gate.vectors(graph, ws.vectors(graph), gate.PACKED, ws.spec.seed)
     arrays = {f"input.{k}": v for k, v in feed.items()} | {f"output.{k}": v for k, v in interpret(graph, feed).items()}
     yield VECTORS, artifact.npz_bytes(arrays)
     elements = ws.elements(graph)

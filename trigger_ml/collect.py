@@ -86,7 +86,11 @@ def budget(ws: Workspace, found: Sequence[Quantity]) -> tuple[BudgetLine, ...]:
 
 def remarks(ws: Workspace, found: Sequence[Quantity]) -> tuple[str, ...]:
     """What a reader of the cost must know, one sentence each; the console shows them too."""
-    said = (*limits.remarks(ws.spec.target.clock_ns, found), *_pipeline(ws))
+    said = (
+        *limits.remarks(ws.spec.target.clock_ns, found, limits.binding(ws.spec.target)),
+        *_pipeline(ws),
+        *vendor.remarks(ws),
+    )
     for remark in said:
         ws.console.print(remark, style="yellow", markup=False, highlight=False)
     return said

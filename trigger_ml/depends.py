@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trigger_ml import stamps, vendor
+from trigger_ml import artifact, stamps, vendor
 from trigger_ml.backends import handwritten
 from trigger_ml.engines import Kind, backends
 from trigger_ml.errors import ArtifactError
@@ -24,16 +24,17 @@ SYNTHESISED = "verilog"
 """The backend whose output is synthesised for the estimate."""
 
 
-def of_build(ws: Workspace, graph: Graph) -> dict[str, str]:
-    """Inputs of every ``build_<backend>``."""
-    return {
+def of_build(ws: Workspace, graph: Graph, backend: str) -> dict[str, str]:
+    """Inputs of ``build_<backend>``; the budget's cycles count only where there is a pipeline to cut."""
+    inputs = {
         "graph": io.digest(graph),
-        "spec": ws.spec.digest("target"),
-        "cycles": str(ws.spec.layout.most_cycles),
+        "spec": ws.spec.digest("target", "seed"),
         "sample": ws.events_digest,
-        "program": code("backends", *MEANING),
+        "elements": artifact.digest_json(ws.elements(graph)),
+        "program": code("backends", "validate.py", "parts.py", *MEANING),
         "firmware": handwritten.digest(),
     }
+    return inputs | ({"cycles": str(ws.spec.layout.most_cycles)} if backend in vendor.RTL else {})
 
 
 def of_validate(ws: Workspace, graph: Graph, kind: Kind) -> dict[str, str]:
@@ -56,12 +57,14 @@ def of_estimate(ws: Workspace, graph: Graph) -> dict[str, str]:
     """Inputs of ``estimate``.
 
     Raises:
-        ArtifactError: the Verilog is not built of this graph.
+        ArtifactError: the Verilog, or a project with a vendor's reports, is not built of this graph.
     """
+    for backend in vendor.reported(ws):
+        require_build(ws, graph, backend)
     inputs = {
         "graph": io.digest(graph),
         "spec": ws.spec.digest("target"),
-        "program": code("estimators", *MEANING),
+        "program": code("estimators", "parts.py", *MEANING),
         "vendor": vendor.digest(ws),
     }
     if synthesised(ws):
@@ -86,7 +89,7 @@ def synthesised(ws: Workspace) -> bool:
 
 def require_build(ws: Workspace, graph: Graph, backend: str) -> None:
     """Raise ``ArtifactError`` unless ``firmware/<backend>`` is whole, and of this graph, spec and program."""
-    _require(ws, f"build_{backend}", of_build(ws, graph), f"firmware/{backend}", "build")
+    _require(ws, f"build_{backend}", of_build(ws, graph, backend), f"firmware/{backend}", "build")
 
 
 def require_validate(ws: Workspace, graph: Graph, kind: Kind) -> None:

@@ -8,14 +8,14 @@ PATTERN = r"xc[a-z0-9]+(-[a-z0-9]+)*"
 """What a part number looks like."""
 
 FAMILIES = (
-    ("UltraScale+", r"xc(vu|ku|au)\d+p|xc(zu\d+(cg|eg|ev|dr)|k2[46]|u(25|26|30|50|55|200|250|280)[cn]?)"),
+    ("UltraScale+", r"xc(vu|ku|au)\d+p|xc(zu\d+(cg|eg|ev|dr)|k2[46]|u(25|26|30|50|55|200|250|280)[cn]?|ux35)"),
     ("UltraScale", r"xc(vu|ku)\d+"),
     ("7 series", r"xc7(a|k|s|v|vx|vh|z)\d+[a-z]*"),
-    ("Versal", r"xcv[cmpehn]\d+[a-z]*|xcv80"),
+    ("Versal", r"xc2?v[cmpehn]\d+[a-z]*|xcv80"),
 )
 """Family -> what the device is called in front of package and speed grade."""
 
-PACKAGES = r"f[a-z]{2,3}\d+|s[a-z]{2,3}\d+|c[lps][a-z]\d+|r[bfs][a-z]?\d+"
+PACKAGES = r"f[a-z]{2,3}\d+|s[a-z]{2,3}\d+|c[lps][a-z]+\d+|hc[a-z]\d+|r[bfs][a-z]?\d+"
 """Packages that some part numbers write right behind the device."""
 
 YOSYS = {"UltraScale+": "xcup", "UltraScale": "xcu", "7 series": "xc7"}

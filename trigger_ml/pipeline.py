@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trigger_ml import artifact, depends, plugins, to_graph, vendor
+from trigger_ml import artifact, depends, plugins, stamps, to_graph, vendor
 from trigger_ml import frozen as frozen_model
 from trigger_ml import validate as gate
 from trigger_ml.engines import Kind, backends, kinds
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from trigger_ml.report.data import ReportData
     from trigger_ml.samples.production import Order
-
-VECTORS = 1000
-"""Events that go into the HLS project for the vendor's own simulations."""
 
 
 def run(where: Path, console: Console, out: Path, frozen: bool = False, keep: bool = False) -> Mapping[str, Any]:
@@ -148,6 +145,8 @@ def estimate(
     """
     ws = open_run(where, out, console)
     with ws.writing():
+        for backend in vendor.asked(ws, vivado, hls):
+            depends.require_build(ws, ws.graph, backend)
         vendor.bring(ws, ws.graph, vivado, hls)
         _estimate(ws)
         from trigger_ml.collect import budget, quantities, remarks
@@ -222,16 +221,18 @@ def _build(ws: Workspace, name: str) -> None:
     backend = plugins.find("backends", name)
 
     def work() -> None:
-        ws.keep(f"build_{name}", f"firmware/{name}")
+        if stamps.foreign(ws.folder, f"build_{name}", f"firmware/{name}"):
+            backend.check(graph, ws.spec.layout)  # what is refused moves nothing
+            ws.keep(f"build_{name}", f"firmware/{name}")
         backend.build(graph, folder, ws.spec.layout)
         elements = ws.elements(graph)
         if hasattr(backend, "write_names") and elements is not None:
             backend.write_names(folder, graph, elements)
         if hasattr(backend, "write_vectors"):
-            feed = gate.vectors(graph, ws.vectors(graph), VECTORS, ws.spec.seed)
+            feed = gate.vectors(graph, ws.vectors(graph), gate.PACKED, ws.spec.seed)
             backend.write_vectors(folder, graph, feed, interpret(graph, feed))
 
-    ws.step(f"build_{name}", depends.of_build(ws, graph), [f"firmware/{name}"], work)
+    ws.step(f"build_{name}", depends.of_build(ws, graph, name), [f"firmware/{name}"], work)
 
 
 def _validate(ws: Workspace, kind: Kind) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trigger_ml import artifact, depends, plugins
 from trigger_ml.errors import SpecError
 from trigger_ml.estimators import opcount
+from trigger_ml.frozen import named
 from trigger_ml.ir import io
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
@@ -124,7 +125,7 @@ def _auc(ws: Workspace, graph: Graph) -> dict[str, Any]:
 def _graph(ws: Workspace) -> Graph | None:
     """The model itself, if its run has been converted or it is frozen."""
     home = next((f for f in (ws.folder / "graph", ws.model) if (f / io.FILE).exists()), None)
-    return None if home is None else io.load(home)
+    return None if home is None else named(io.load(home), ws.spec.name)
 
 
 def _floating(ws: Workspace, point: Mapping[str, Any]) -> dict[str, Any]:

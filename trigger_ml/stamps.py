@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from trigger_ml.artifact import digest_files, digest_json, digest_path, read_json, write_json
+from trigger_ml.artifact import digest_files, digest_json, digest_path, names_of, read_json, write_json
 from trigger_ml.errors import ArtifactError
 
 
@@ -76,10 +76,26 @@ def foreign(folder: Path, step: str, output: str) -> list[str]:
     there = folder / output
     if not there.is_dir():
         return []
-    wrote, now = files_of(folder, step, output), digest_files(there)
-    if not wrote and digest_json(now) == _recorded(folder, step, output):
+    wrote, now = files_of(folder, step, output), names_of(there)
+    if not wrote and _whole(there) == (_recorded(folder, step, output) or ""):
         return []
-    return [name for name, digest in now.items() if wrote.get(name) != digest]
+    return [name for name in now if name not in wrote or _held(there / name) != wrote[name]]
+
+
+def _held(path: Path) -> str | None:
+    """A file's digest; None if it is damaged, as no step leaves it."""
+    try:
+        return digest_path(path)
+    except ArtifactError:
+        return None
+
+
+def _whole(folder: Path) -> str | None:
+    """Digest of all files of a folder; None if one is damaged."""
+    try:
+        return digest_json(digest_files(folder))
+    except ArtifactError:
+        return None
 
 
 def _recorded(folder: Path, step: str, output: str) -> str | None:

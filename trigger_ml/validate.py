@@ -25,6 +25,9 @@ from trigger_ml.spec import Target
 Feed = Mapping[str, NDArray[Any]]
 Simulate = Callable[[Feed], Mapping[str, NDArray[np.int64]]]
 
+PACKED = 1000
+"""Events that go with the sources: into test benches, the vendor's own simulations, and a bundle."""
+
 SHRINK_ROUNDS = 60
 
 

@@ -26,15 +26,50 @@ FOLDER = "vendor"
 
 
 def reports(ws: Workspace) -> dict[str, Path]:
-    """The reports that are there, by path in the run folder."""
+    """The reports that are there, each with what it was made from, by path in the run folder.
+
+    While a tool runs, or after it failed, there are some of the files only: that is no report, see :func:`remarks`.
+    """
     found: list[Path] = []
-    for backend in (b for b in RTL if b in backends(ws.spec)):
-        files = [ws.folder / "firmware" / backend / FOLDER / name for name in vivado.FILES]
-        if not found and any(f.exists() for f in files):
-            found = [f for f in files if f.exists()]
+    for backend in _rtl(ws):
+        files = _routed(ws, backend)
+        if not found and all(f.exists() for f in files):
+            found = files
     if HLS in backends(ws.spec):
-        found += csynth.files(ws.folder / "firmware" / HLS)
+        files = csynth.files(ws.folder / "firmware" / HLS)
+        found += files if len(files) == 2 else []
     return {f.relative_to(ws.folder).as_posix(): f for f in found}
+
+
+def reported(ws: Workspace) -> list[str]:
+    """The backends whose reports are there."""
+    return list(dict.fromkeys(name.split("/")[1] for name in reports(ws)))
+
+
+def remarks(ws: Workspace) -> tuple[str, ...]:
+    """One sentence on each project whose reports are not complete and so were not read."""
+    said = []
+    for backend in _rtl(ws):
+        gone = [f.name for f in _routed(ws, backend) if not f.exists()]
+        if 0 < len(gone) < len(vivado.FILES):
+            said.append(
+                f"firmware/{backend}/{FOLDER} lacks {' and '.join(gone)}, so nothing there was read: let "
+                "vivado/synthesize.tcl run to its end."
+            )
+    if HLS in backends(ws.spec) and len(files := csynth.files(ws.folder / "firmware" / HLS)) == 1:
+        said.append(
+            f"{files[0].relative_to(ws.folder)} does not say of which graph it is and was not read: run the project's "
+            "build_prj.tcl again."
+        )
+    return tuple(said)
+
+
+def _rtl(ws: Workspace) -> list[str]:
+    return [b for b in RTL if b in backends(ws.spec)]
+
+
+def _routed(ws: Workspace, backend: str) -> list[Path]:
+    return [ws.folder / "firmware" / backend / FOLDER / name for name in vivado.FILES]
 
 
 def digest(ws: Workspace) -> str:
@@ -58,6 +93,24 @@ def quantities(ws: Workspace, graph: Graph) -> tuple[Quantity, ...]:
     return tuple(found)
 
 
+def asked(ws: Workspace, routed: Path | None, synthesised: Path | None) -> list[str]:
+    """The backends whose reports :func:`bring` is to bring.
+
+    Raises:
+        ArtifactError: the spec has no such engine.
+    """
+    found = []
+    if routed is not None:
+        if not _rtl(ws):
+            raise ArtifactError(f"{ws.spec.name} has no RTL engine: give [engines] verilog or vhdl some events")
+        found.append(_rtl(ws)[0])
+    if synthesised is not None:
+        if HLS not in backends(ws.spec):
+            raise ArtifactError(f"{ws.spec.name} has no HLS engine: give [engines] hls4ml some events")
+        found.append(HLS)
+    return found
+
+
 def bring(ws: Workspace, graph: Graph, routed: Path | None, synthesised: Path | None) -> None:
     """Copy reports that were made elsewhere to where :func:`quantities` looks; nothing is copied unless all are read.
 
@@ -68,14 +121,12 @@ def bring(ws: Workspace, graph: Graph, routed: Path | None, synthesised: Path | 
         synthesised: a copy of the HLS project in which C synthesis ran.
 
     Raises:
-        ArtifactError: as :func:`quantities` does, or there is no report.
+        ArtifactError: as :func:`quantities` and :func:`asked` do, or there is no report.
     """
+    found = asked(ws, routed, synthesised)
     wanted: list[tuple[Path, Path]] = []
     if routed is not None:
-        backend = next((b for b in RTL if b in backends(ws.spec)), None)
-        if backend is None:
-            raise ArtifactError(f"{ws.spec.name} has no RTL engine: give [engines] verilog or vhdl some events")
-        project = ws.folder / "firmware" / backend
+        project = ws.folder / "firmware" / found[0]
         vivado.read(routed, project, ws.spec.target.part)
         wanted += [(routed / name, project / FOLDER / name) for name in vivado.FILES]
     if synthesised is not None:

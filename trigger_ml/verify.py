@@ -35,10 +35,6 @@ SHOWS_DIGEST = re.compile(
 )
 """Members whose first text that looks like a digest is the graph's."""
 
-NOT_REBUILT = ("tb_data/csim_", "tb_data/rtl_")
-"""Starts of members that a vendor's simulation writes."""
-
-
 INSIDE = "of what is inside"
 """End of the name of the checks that compare an engine."""
 
@@ -194,7 +190,7 @@ def _rebuilt(found: Bundle, backend: str, folder: Path) -> Check:
 
 
 def _source(name: str) -> bool:
-    return not name.startswith((".", *NOT_REBUILT)) and "/." not in name and not name.endswith(COMPILED)
+    return not name.startswith(".") and "/." not in name and not name.endswith(COMPILED)
 
 
 def _version(package: str) -> str | None:

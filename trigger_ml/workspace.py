@@ -160,7 +160,7 @@ class Workspace:
         names = stamps.foreign(self.folder, step, output)
         if not names:
             return
-        places = (self.folder / "kept" / f"{Path(output).name}_{n}" for n in itertools.count(1))
+        places = (self.folder / "kept" / f"{'_'.join(Path(output).parts[1:])}_{n}" for n in itertools.count(1))
         to = next(place for place in places if not place.exists())
         for name in names:
             (to / name).parent.mkdir(parents=True, exist_ok=True)

@@ -66,6 +66,8 @@ def test_every_output_is_golden_ties_too(tmp_path: Path, name: str, target: Targ
     if name in ("verilog", "vhdl"):
         ports = json.loads((tmp_path / name / "ports.json").read_text("utf-8"))
         assert ports["columns"] == {"logits": list(CLASSES), "winner": list(CLASSES)}
+        said = "Elements: " + ", ".join(f"{i} {name}" for i, name in enumerate(CLASSES)) + ".\n"
+        assert (tmp_path / name / "interface.md").read_text("utf-8").count(said) == 2
     if name == "hls4ml":
         text = (tmp_path / name / "README.md").read_text("utf-8")
         assert text.count("background, g, W, top |") == 2

@@ -13,6 +13,7 @@ import pytest
 from trigger_ml.artifact import digest_path
 from trigger_ml.backends import hls4ml
 from trigger_ml.backends.hls import testbench
+from trigger_ml.backends.hls.project import name_of
 from trigger_ml.errors import ArtifactError, SpecError, Unsupported
 from trigger_ml.fixed import Fixed, Formats
 from trigger_ml.fuzz import differing, random_events, random_graph
@@ -266,6 +267,11 @@ def test_a_project_of_another_graph_is_refused(project: Path, tmp_path: Path) ->
         hls4ml.simulate(project, l1_score(), np.zeros((1, 57), np.int64))
     with pytest.raises(ArtifactError, match="no HLS project"):
         hls4ml.simulate(tmp_path, chain(), np.zeros((1, 5), np.int64))
+
+
+@pytest.mark.parametrize("name", ["config2", "hls", "ap_fixed", "nnet", "nnet_common", "w2"])
+def test_names_of_hls4mls_own_headers_are_not_taken(name: str) -> None:
+    assert name_of(chain().with_meta(name=name)) == f"{name}_network"
 
 
 @pytest.mark.parametrize("name", ["l1_vae_rz", "run", "w2", "input_t", "small"])

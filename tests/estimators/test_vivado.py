@@ -38,6 +38,11 @@ def test_a_negative_slack_is_a_path_longer_than_the_clock(tmp_path: Path) -> Non
     assert (found["path_ns"], found["hold_slack_ns"]) == (5.333, -0.01)
 
 
+def test_a_part_in_capitals_is_the_same_part(tmp_path: Path) -> None:
+    used = utilization().replace("xcvu13p-flga2577-2-e", "XCVU13P-FLGA2577-2-E")
+    assert {q.name: q.value for q in read(tmp_path, used, timing())}["lut"] == 2101
+
+
 def test_the_series_7_names_are_read(tmp_path: Path) -> None:
     used = utilization().replace("CLB LUTs  ", "Slice LUTs*").replace("CLB Registers", "Slice Registers")
     used = used.replace("| Device       : xcvu13p-flga2577-2-e", "| Device       : 7k325tffg900-2")
@@ -114,5 +119,9 @@ def test_one_design_is_judged_and_not_two() -> None:
     hls, routed = (Quantity("lut", n, "", s, "t") for n, s in ((9, "vendor csynth"), (5, "vendor post-route")))
     cycles = [Quantity("latency_cycles", n, "", s, "t") for n, s in ((7, "vendor csynth"), (12, "simulated"))]
     assert [best([hls, *cycles], n).source for n in ("lut", "latency_cycles")] == ["vendor csynth"] * 2
+    paths = [Quantity("path_ns", n, "ns", s, "t") for n, s in ((2.0, "vendor csynth"), (6.0, "open synthesis"))]
+    assert best([hls, *cycles, paths[0]], "path_ns") == paths[0]
+    found = [hls, *cycles, *paths]
+    assert [best(found, n).source for n in ("path_ns", "latency_cycles")] == ["open synthesis", "simulated"]
     found = [hls, routed, *cycles]
     assert [best(found, n).source for n in ("lut", "latency_cycles")] == ["vendor post-route", "simulated"]

@@ -63,6 +63,7 @@ def test_the_part_decides_the_family(project, part, family):
     assert f"-family {family}, delays of a 16 nm device" in found["lut"].tool
     assert found["lut"].value > 0
     assert found["path_ns"].value > 0
+    assert ("carry8" in found) == (family != "xc7")
 
 
 def test_a_family_that_yosys_does_not_know_is_left_out(project):

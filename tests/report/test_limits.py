@@ -10,7 +10,7 @@ from trigger_ml.report import limits
 from trigger_ml.report.card import figures
 from trigger_ml.report.document import document
 from trigger_ml.report.page import render
-from trigger_ml.spec import Budget
+from trigger_ml.spec import Budget, Target
 
 CYCLES = Quantity("latency_cycles", 12, "cycles", "simulated", "verilator")
 LATENCY = Quantity("latency_ns", 12.0, "ns", "simulated", "verilator")
@@ -37,6 +37,19 @@ def test_the_remark_stands_where_nothing_is_budgeted() -> None:
     (said,) = limits.remarks(1.0, (CYCLES, LATENCY, PATH))
     assert said.startswith("The clock of 1 ns is not met by open synthesis, whose longest path is 3.98 ns, and latency")
     assert limits.lines(Budget(), 1.0, (PATH,)) == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "more"),
+    [
+        (Target(), "give more cycles ([budget] latency_cycles) or"),
+        (Target(most_cycles=7), "give more cycles ([target] most_cycles) or"),
+        (Target(most_cycles=7, cut_ns=2.0), "give shorter paths ([target] cut_ns) or"),
+    ],
+)
+def test_the_remark_names_the_key_that_binds(target: Target, more: str) -> None:
+    (said,) = limits.remarks(1.0, (CYCLES, LATENCY, PATH), limits.binding(target))
+    assert more in said
 
 
 def test_without_a_path_the_clock_is_not_known() -> None:

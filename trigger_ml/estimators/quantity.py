@@ -55,10 +55,11 @@ RTL_FIRST: tuple[Source, ...] = (
     "vendor post-route", "simulated", "open synthesis", "exact", "estimated", "vendor csynth"
 )  # fmt: skip
 """Sources, that nearest to hardware first. C synthesis is of the HLS project, the others are of the RTL: where that was
-routed, the HLS project's figures come last, so that one design is judged and not two."""
+routed, or its longest path is known, the HLS project's figures come last, so that one design is judged and not two."""
 
 
 def best(found: Sequence[Quantity], name: str) -> Quantity | None:
     """The quantity of a name whose source is nearest to hardware; None if there is none of that name."""
-    order = RTL_FIRST if any(q.source == "vendor post-route" for q in found) else HLS_FIRST
+    rtl = any(q.source == "vendor post-route" or (q.name, q.source) == ("path_ns", "open synthesis") for q in found)
+    order = RTL_FIRST if rtl else HLS_FIRST
     return min((q for q in found if q.name == name), key=lambda q: order.index(q.source), default=None)

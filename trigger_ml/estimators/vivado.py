@@ -92,7 +92,7 @@ def _of(path: Path, text: str, name: str, part: str) -> None:
     design, device = _head(path, text, "Design"), _head(path, text, "Device")
     if design != name:
         raise ArtifactError(f"{path} is of the design {design}, not of {name}: give the reports of this project")
-    plain = [re.sub("^xc|-", "", p) for p in (device, part)]
+    plain = [re.sub("^xc|-", "", p.lower()) for p in (device, part)]
     if not plain[1].startswith(plain[0]):
         raise ArtifactError(f"{path} is of the part {device}, the spec's is {part}: route for that, or change the spec")
     state = re.search(r"^\|\s*Design State\s*:\s*(\S.*?)\s*$", text, re.MULTILINE)

@@ -24,6 +24,10 @@ ASSUMED = "xcup"
 """The family of which the order of the assumed delays is."""
 
 
+WITHOUT_CARRY8 = ("xc7",)
+"""Families whose carry chains are CARRY4 itself."""
+
+
 def estimate(folder: Path, part: str, timeout_s: float = TIMEOUT_S) -> tuple[Quantity, ...]:
     """Resources and the longest path of the Verilog project in ``folder``.
 
@@ -35,8 +39,8 @@ def estimate(folder: Path, part: str, timeout_s: float = TIMEOUT_S) -> tuple[Qua
         timeout_s: for the synthesis.
 
     Returns:
-        ``lut`` (shift registers included), ``ff``, ``dsp``, ``bram`` (of 36 kbit), ``carry8``, ``logic_levels``,
-        ``path_ns``.
+        ``lut`` (shift registers included), ``ff``, ``dsp``, ``bram`` (of 36 kbit), ``carry8`` (not of 7 series),
+        ``logic_levels``, ``path_ns``.
 
     Raises:
         ToolMissing: without the ``pyosys`` package, or Yosys does not know the part's family.
@@ -56,7 +60,8 @@ def estimate(folder: Path, part: str, timeout_s: float = TIMEOUT_S) -> tuple[Qua
     log = folder / ".yosys" / "synthesis.log"
     cells = synthesize(folder / "rtl" / f"{name}.v", name, log, timeout_s, known)
     delays = "" if known == ASSUMED else ", delays of a 16 nm device"
-    return quantities(cells, f"Yosys {version} synth_xilinx -family {known}{delays}")
+    found = quantities(cells, f"Yosys {version} synth_xilinx -family {known}{delays}")
+    return tuple(q for q in found if q.name != "carry8" or known not in WITHOUT_CARRY8)
 
 
 def synthesize(

@@ -24,12 +24,12 @@ PROJECT = "trigger"
 """The top function and the stem of the project's file names, of a graph without a name."""
 
 RESERVED = (
-    "compare", "defines", "get", "log_name", "n_in", "n_out", "nnet", "parameters", "read_event", "run", "set", "std",
+    "compare", "defines", "get", "log_name", "n_in", "n_out", "parameters", "read_event", "run", "set", "std",
 )  # fmt: skip
 """Names of the project's other files, and of what its test bench and its headers declare."""
 
-GENERATED = re.compile(r"[wbs][0-9]+|layer[0-9]+(_out)?|.*_t")
-"""Names that hls4ml gives to weights, layers and types."""
+GENERATED = re.compile(r"[wbs][0-9]+|layer[0-9]+(_out)?|config[0-9]+|(ap|hls|nnet)(_.*)?|trigger_.*|.*_t")
+"""Names that hls4ml gives to weights, layers, their configurations and types, and starts of those in its headers."""
 
 PortTypes = tuple[tuple[str, ...], tuple[str, ...]]
 

@@ -51,8 +51,15 @@ def page(about: Mapping[str, Any], source: str) -> str:
             lines.append(f"| `{port['name']}` | {side.removesuffix('put')} | {port['width']} | {shape} |")
     for side in ("input", "output"):
         for port in about[f"{side}s"]:
-            lines += ["", f"## {side.capitalize()} `{port['name']}`", "", *_fields(port, side == "output")]
+            lines += ["", f"## {side.capitalize()} `{port['name']}`", ""]
+            lines += [*_columns(about, port), *_fields(port, side == "output")]
     return "\n".join([*lines, ""])
+
+
+def _columns(about: Mapping[str, Any], port: Mapping[str, Any]) -> list[str]:
+    """What the elements of a port are, such as classes; nothing where they have no names of their own."""
+    names = about.get("columns", {}).get(port["node"], [])
+    return [f"Elements: {', '.join(f'{index} {name}' for index, name in enumerate(names))}.", ""] if names else []
 
 
 def _fields(port: Mapping[str, Any], shows_frac: bool) -> Iterator[str]:
