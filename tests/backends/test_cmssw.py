@@ -276,6 +276,6 @@ def test_a_bundle_takes_the_plugin_along_and_verifies_it(tmp_path, monkeypatch, 
     assert checks["CMSSW plug-in, g++ of what is inside"] == "0 of 2000 events differ"
     assert "are the same bytes" in checks["cmssw, built again"]
     assert checks["digests"].endswith("parts show the graph's")
-    assert {"firmware/cmssw/model.h", "firmware/cmssw/model_types.h"} <= {
+    assert {"firmware/cmssw/model.h", "firmware/cmssw/small_types.h"} <= {
         n for n in names if verify.SHOWS_DIGEST.fullmatch(n)
     }
