@@ -82,7 +82,7 @@ def test_a_pipeline_that_misses_its_aim_says_what_holds_it() -> None:
     assert limits.pipeline(5.0, 0.6, 3.0, 12, 12) is None
     assert limits.pipeline(5.0, 0.6, 3.645, 12, 12) == (
         "The pipeline aims at paths of 3 ns, 60 % of the clock; its 12 cycles leave 3.645 ns, by its own delays: "
-        "[budget] latency_cycles or [target] most_cycles allow more."
+        "raise [budget] latency_cycles or [target] most_cycles for shorter ones."
     )
     assert "it may take 48, but a single operation is as slow" in str(limits.pipeline(1.5, 0.6, 2.66, 11, 48))
 

@@ -98,7 +98,7 @@ def pipeline(clock_ns: float, share: float, delay_ns: float, cycles: int, most: 
     if delay_ns <= share * clock_ns:
         return None
     why = (
-        "[budget] latency_cycles or [target] most_cycles allow more"
+        "raise [budget] latency_cycles or [target] most_cycles for shorter ones"
         if cycles >= most
         else f"it may take {most}, but a single operation is as slow"
     )
