@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from trigger_ml import artifact, collect, scan
+from trigger_ml import artifact, collect, frozen, scan
 from trigger_ml.errors import SpecError
 from trigger_ml.fixed import Fixed
 from trigger_ml.ir import io
@@ -100,7 +100,7 @@ def test_the_own_graph_has_the_name_of_the_spec(tmp_path: Path) -> None:
     """As every other graph of a run: another name is another digest, and the scan was never of the run's."""
     where = write(tmp_path / "tiny")
     io.save(network(1).with_meta(name="older"), where)
-    own = scan._graph(open_run(where, tmp_path / "out", Console(quiet=True)))
+    own = frozen.latest(open_run(where, tmp_path / "out", Console(quiet=True)))
     assert own is not None
     assert own.meta["name"] == "tiny"
 

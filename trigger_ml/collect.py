@@ -87,7 +87,7 @@ def budget(ws: Workspace, found: Sequence[Quantity]) -> tuple[BudgetLine, ...]:
 def remarks(ws: Workspace, found: Sequence[Quantity]) -> tuple[str, ...]:
     """What a reader of the cost must know, one sentence each; the console shows them too."""
     said = (
-        *limits.remarks(ws.spec.target.clock_ns, found, limits.binding(ws.spec.target)),
+        *limits.remarks(ws.spec.target, found),
         *_pipeline(ws),
         *vendor.remarks(ws),
     )

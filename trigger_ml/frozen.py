@@ -37,6 +37,12 @@ def named(graph: Graph, name: str) -> Graph:
     return graph if graph.meta.get("name") == name else graph.with_meta(name=name)
 
 
+def latest(ws: Workspace) -> Graph | None:
+    """The run's graph, else the model's frozen one under the run's name; None if there is neither."""
+    home = next((f for f in (ws.folder / "graph", ws.model) if (f / io.FILE).exists()), None)
+    return None if home is None else named(io.load(home), ws.spec.name)
+
+
 def freeze(ws: Workspace) -> None:
     """Copy the converted graph and the float networks beside the spec, where ``--frozen`` finds them."""
     for name in files(ws.folder / "graph"):

@@ -9,13 +9,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trigger_ml import artifact, plugins
+from trigger_ml import artifact, frozen, plugins
 from trigger_ml import validate as gate
 from trigger_ml.backends import handwritten
 from trigger_ml.backends.hls.made_from import made_from
 from trigger_ml.errors import ArtifactError, Mismatch, SpecError
 from trigger_ml.estimators import csynth, opcount, sharing
-from trigger_ml.frozen import named
 from trigger_ml.ir import io
 from trigger_ml.program import code
 from trigger_ml.workspace import Workspace, as_json, open_run
@@ -53,7 +52,9 @@ def reuse(where: Path, console: Console, out: Path, factors: Sequence[int]) -> M
         raise SpecError(f"the reuse factors {list(factors)} can't be scanned: give some from 1, such as 1,2,4,8")
     if ws.spec.engines.hls4ml < 1:
         raise SpecError("[engines] hls4ml is 0: give the number of events on which each project is compared")
-    graph = _graph(ws)
+    graph = frozen.latest(ws)
+    if graph is None:
+        raise ArtifactError(f"{ws.folder} holds no converted graph: run `trigger-ml run` first")
     if not any(c["multiplications"] for c in opcount.by_node(graph).values()):
         raise SpecError(f"{ws.spec.name} multiplies by no weight: there is nothing to share")
     with ws.writing():
@@ -68,14 +69,6 @@ def reuse(where: Path, console: Console, out: Path, factors: Sequence[int]) -> M
             "events: a fault of the adapter, please report it"
         )
     return found
-
-
-def _graph(ws: Workspace) -> Graph:
-    """The run's graph, or else the model's frozen one."""
-    home = next((f for f in (ws.folder / "graph", ws.model) if (f / io.FILE).exists()), None)
-    if home is None:
-        raise ArtifactError(f"{ws.folder} holds no converted graph: run `trigger-ml run` first")
-    return named(io.load(home), ws.spec.name)
 
 
 def _point(ws: Workspace, graph: Graph, factor: int) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trigger_ml import artifact, depends, plugins
+from trigger_ml import artifact, depends, frozen, plugins
 from trigger_ml.errors import SpecError
 from trigger_ml.estimators import opcount
-from trigger_ml.frozen import named
 from trigger_ml.ir import io
 from trigger_ml.ir.graph import Graph
 from trigger_ml.ir.interpret import interpret
@@ -67,7 +66,7 @@ def scan(
     with ws.writing():
         for method in methods:
             points += [_point(ws, method, n) for n in sorted(set(bits))]
-        own = _graph(ws)
+        own = frozen.latest(ws)
         made_from = depends.of_scan(ws, ws.spec) | ({} if own is None else {"graph": io.digest(own)})
         measured = None if own is None else {"ebops": _ebops(own), "auc": _auc(ws, own)}
         found = {"made_from": made_from, "points": points, "own": measured, "float": _floating(ws, points[0])}
@@ -120,12 +119,6 @@ def _auc(ws: Workspace, graph: Graph) -> dict[str, Any]:
         )
         for name, split in ws.sample.signals.items()
     }
-
-
-def _graph(ws: Workspace) -> Graph | None:
-    """The model itself, if its run has been converted or it is frozen."""
-    home = next((f for f in (ws.folder / "graph", ws.model) if (f / io.FILE).exists()), None)
-    return None if home is None else named(io.load(home), ws.spec.name)
 
 
 def _floating(ws: Workspace, point: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_the_valid_flag_takes_the_networks_latency(tmp_path: Path, cycles: int):
 def test_verilator_has_nothing_to_say_of_the_valid_flag(tmp_path: Path, cycles: int):
     (tmp_path / "event_valid.v").write_text(handwritten("rtl/event_valid.v"))
     argv = ["verilator", "--lint-only", "-Wall", f"-GLATENCY_CYCLES={cycles}", "event_valid.v"]
-    tools.run(argv, cwd=tmp_path, timeout_s=60)
+    assert "%" not in tools.run(argv, cwd=tmp_path, timeout_s=60).stdout  # %Warning, %Error
 
 
 def test_a_file_that_does_not_exist_is_an_error():

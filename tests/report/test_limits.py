@@ -30,11 +30,11 @@ def test_a_clock_shorter_than_the_path_meets_no_latency_in_ns() -> None:
 
 def test_a_clock_that_fits_the_path_counts() -> None:
     assert judged(3.98, CYCLES, LATENCY, PATH) == {"latency_ns": True, "latency_cycles": True}
-    assert limits.remarks(3.98, (CYCLES, LATENCY, PATH)) == ()
+    assert limits.remarks(Target(clock_ns=3.98), (CYCLES, LATENCY, PATH)) == ()
 
 
 def test_the_remark_stands_where_nothing_is_budgeted() -> None:
-    (said,) = limits.remarks(1.0, (CYCLES, LATENCY, PATH))
+    (said,) = limits.remarks(Target(clock_ns=1.0), (CYCLES, LATENCY, PATH))
     assert said.startswith("The clock of 1 ns is not met by open synthesis, whose longest path is 3.98 ns, and latency")
     assert limits.lines(Budget(), 1.0, (PATH,)) == ()
 
@@ -42,21 +42,21 @@ def test_the_remark_stands_where_nothing_is_budgeted() -> None:
 @pytest.mark.parametrize(
     ("target", "more"),
     [
-        (Target(), "give more cycles ([budget] latency_cycles) or"),
-        (Target(most_cycles=7), "give more cycles ([target] most_cycles) or"),
-        (Target(most_cycles=7, cut_ns=2.0), "give shorter paths ([target] cut_ns) or"),
+        (Target(clock_ns=1.0), "give more cycles ([budget] latency_cycles) or"),
+        (Target(clock_ns=1.0, most_cycles=7), "give more cycles ([target] most_cycles) or"),
+        (Target(clock_ns=1.0, most_cycles=7, cut_ns=2.0), "give shorter paths ([target] cut_ns) or"),
     ],
 )
 def test_the_remark_names_the_key_that_binds(target: Target, more: str) -> None:
-    (said,) = limits.remarks(1.0, (CYCLES, LATENCY, PATH), limits.binding(target))
+    (said,) = limits.remarks(target, (CYCLES, LATENCY, PATH))
     assert more in said
 
 
 def test_without_a_path_the_clock_is_not_known() -> None:
-    (said,) = limits.remarks(5.0, (CYCLES, LATENCY))
+    (said,) = limits.remarks(Target(clock_ns=5.0), (CYCLES, LATENCY))
     assert said.startswith("No tool looked at the longest path")
     assert limits.met(5.0, (CYCLES, LATENCY)) is None
-    assert limits.remarks(5.0, ()) == ()
+    assert limits.remarks(Target(clock_ns=5.0), ()) == ()
 
 
 @pytest.mark.parametrize(("limit", "ok"), [(3.97, False), (3.98, True)])
@@ -69,7 +69,7 @@ def test_the_path_has_a_limit_of_its_own(limit: float, ok: bool) -> None:
 
 def test_the_page_and_the_card_say_it() -> None:
     found = (CYCLES, LATENCY, PATH)
-    said = limits.remarks(1.0, found)
+    said = limits.remarks(Target(clock_ns=1.0), found)
     data = report(4_000, 500, quantities=found, budget=limits.lines(BUDGET, 1.0, found), remarks=said, clock_met=False)
     assert data.verdict == "FAIL"
     page = render(data)

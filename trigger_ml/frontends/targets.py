@@ -41,13 +41,11 @@ def anomaly(
     spec: Spec, sample: Sample, layers: tuple[Layer, ...], key: str, checkpoints: Path, console: Console | None
 ) -> Target:
     """Autoencoders, and where the score is distilled from them, the student."""
-    train = sample.background.train
-    rng = np.random.default_rng([spec.seed, 1])
-    x = np.concatenate([train, mixed(train, sample.features, rng)])
-    trained = teacher.autoencoders(spec, sample, train, key, checkpoints, console)
+    x, trained = _autoencoders(spec, sample, key, checkpoints, console)
+    background = len(sample.background.train)
     if spec.model.score == "distilled":
         raw = teacher.errors(trained, spec, sample, x)
-        low, spread = np.quantile(raw, 0.001), raw[: len(train)].std()
+        low, spread = np.quantile(raw, 0.001), raw[:background].std()
         twin = teacher.student(spec, sample, x, ((raw - low) / spread)[:, None], key, checkpoints, console)
         start, kept = twin, tuple(trained)
     else:
@@ -60,20 +58,27 @@ def pair(
     spec: Spec, sample: Sample, layers: tuple[Layer, ...], key: str, checkpoints: Path, console: Console | None
 ) -> Target:
     """Two autoencoders kept apart, the pair that learns their errors, and the background's tail in each score."""
-    train = sample.background.train
-    rng = np.random.default_rng([spec.seed, 1])
-    x = np.concatenate([train, mixed(train, sample.features, rng)])
-    trained = teacher.autoencoders(spec, sample, train, key, checkpoints, console)
+    x, trained = _autoencoders(spec, sample, key, checkpoints, console)
+    background = len(sample.background.train)
     raw = np.stack([teacher.errors([one], spec, sample, x) for one in trained], axis=1)
-    low, spread = np.quantile(raw, 0.001, axis=0), raw[: len(train)].std(axis=0)
-    real = (np.arange(len(x)) < len(train)).astype(np.float64)[:, None]
+    low, spread = np.quantile(raw, 0.001, axis=0), raw[:background].std(axis=0)
+    real = (np.arange(len(x)) < background).astype(np.float64)[:, None]
     wanted = np.concatenate([(raw - low) / spread, real], axis=1)
     twin = teacher.student(spec, sample, x, wanted, key, checkpoints, console)
     y = forward(layers, twin, inputs.scaled(x))
     for i, part in enumerate(double.PARTS):
         at = np.linspace(0.0, 2.0 * y[:, i].max(), 4000)
-        twin |= {f"{part}.at": at, f"{part}.tail": double.tail(y[: len(train), i], at)}
+        twin |= {f"{part}.at": at, f"{part}.tail": double.tail(y[:background, i], at)}
     return Target(x, np.concatenate([y, real], axis=1), twin, twin)
+
+
+def _autoencoders(
+    spec: Spec, sample: Sample, key: str, checkpoints: Path, console: Console | None
+) -> tuple[Integers, list[Arrays]]:
+    """The background's training part with as many mixed events behind it, and autoencoders of the former."""
+    train = sample.background.train
+    x = np.concatenate([train, mixed(train, sample.features, np.random.default_rng([spec.seed, 1]))])
+    return x, teacher.autoencoders(spec, sample, train, key, checkpoints, console)
 
 
 def tagger(

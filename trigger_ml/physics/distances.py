@@ -255,7 +255,7 @@ def _discrepancy(x: Floats, y: Floats) -> float:
 
 
 def _fourth_power(products: Floats, features: int) -> Floats:
-    """``(products / features + 1)^4`` in their place: numpy's own power takes four times as long on a matrix."""
+    """``(products / features + 1)^4`` in their place: squared twice, since numpy's own power of a matrix is slow."""
     products /= features
     products += 1
     products *= products

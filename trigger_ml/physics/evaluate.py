@@ -72,17 +72,10 @@ def evaluate(
     """
     inputs = {"background": sample.background.test} | {name: parts.test for name, parts in sample.signals.items()}
     test_q = {process: _scores(quantized, process, len(x), "quantized") for process, x in inputs.items()}
-    sources = np.asarray(sample.source)
-    by_baseline = {process: baselines.scores(sample, x) for process, x in inputs.items()}
-
     result_q, auc_q = _measure("quantized", "network", test_q, sample, physics, threshold)
-    others = tuple(
-        _measure(name, baselines.LABELS[name], {p: s[name] for p, s in by_baseline.items()}, sample, physics, None)[0]
-        for name in by_baseline["background"]
-    )
     chosen = _working_point(physics, sample.gives_rates)
     cut = result_q.point(chosen).threshold
-    signals = {name: x for name, x in inputs.items() if name != "background"}
+    signals = {name: parts.test for name, parts in sample.signals.items()}
     twin = _Twin(None, {}, {}, None, {})
     if floating is not None:
         test_f = {process: _scores(floating, process, len(x), "float") for process, x in inputs.items()}
@@ -98,12 +91,12 @@ def evaluate(
         crossings_khz=crossings_khz(physics.bunches),
         confidence=CONFIDENCE,
         background_events=len(inputs["background"]),
-        independent_sources=len(np.unique(sources)),
+        independent_sources=len(np.unique(sample.source)),
         signal_events={name: len(x) for name, x in signals.items()},
         working_point=chosen,
         quantized=result_q,
         floating=twin.result,
-        baselines=others,
+        baselines=_counters(sample, inputs, physics),
         auc_shift=twin.auc_shift,
         tpr_shift=twin.tpr_shift,
         rate_shift_khz=twin.rate_shift_khz,
@@ -111,6 +104,15 @@ def evaluate(
         quality=_quality(test_q, cut, score_format),
         histogram=_histogram(test_q, cut),
         turn_ons=turn_ons(sample, signals, {name: test_q[name] >= cut for name in signals}),
+    )
+
+
+def _counters(sample: Events, inputs: Mapping[str, NDArray[Any]], physics: Physics) -> tuple[ScoreResult, ...]:
+    """Simple counters of the same events, measured as the network is."""
+    found = {process: baselines.scores(sample, x) for process, x in inputs.items()}
+    return tuple(
+        _measure(name, baselines.LABELS[name], {p: s[name] for p, s in found.items()}, sample, physics, None)[0]
+        for name in found["background"]
     )
 
 

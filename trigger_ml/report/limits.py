@@ -57,28 +57,25 @@ def unmet(clock_ns: float, found: Sequence[Quantity]) -> str | None:
     )
 
 
-def remarks(
-    clock_ns: float, found: Sequence[Quantity], more: str = "more cycles ([budget] latency_cycles)"
-) -> tuple[str, ...]:
+def remarks(target: Target, found: Sequence[Quantity]) -> tuple[str, ...]:
     """What a reader of the cost must know, one sentence each.
 
     Args:
-        clock_ns: clock period.
+        target: the spec's clock, and what bounds the cycles.
         found: everything known of cost and latency.
-        more: what to give for shorter paths, with the spec's key that binds: see :func:`binding`.
     """
-    why = unmet(clock_ns, found)
+    why = unmet(target.clock_ns, found)
     if why is not None:
-        return (f"T{why[1:]}: give {more} or a slower clock ([target] clock_ns).",)
+        return (f"T{why[1:]}: give {_binding(target)} or a slower clock ([target] clock_ns).",)
     if best(found, "latency_ns") is not None and best(found, "path_ns") is None:
         return (
-            f"No tool looked at the longest path, so latency in ns is cycles times a clock of {clock_ns:g} ns that is "
-            "not shown to be met: install the package pyosys, or read a vendor's timing report.",
+            f"No tool looked at the longest path, so latency in ns is cycles times a clock of {target.clock_ns:g} ns "
+            "that is not shown to be met: install the package pyosys, or read a vendor's timing report.",
         )
     return ()
 
 
-def binding(target: Target) -> str:
+def _binding(target: Target) -> str:
     """What to give for shorter paths of the RTL: ``cut_ns`` sets aside the cycles, ``most_cycles`` the budget."""
     if target.cut_ns is not None:
         return "shorter paths ([target] cut_ns)"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trigger_ml import artifact
+from trigger_ml.errors import ToolFailed
 from trigger_ml.spec import Target
 
 FILE = "made_from.json"
@@ -19,11 +20,15 @@ def made_from(digest: str, target: Target) -> dict[str, Any]:
 
 
 def write(digest: str, folder: Path, target: Target) -> None:
-    """Write the file, and let the vendor's script copy it into its own project behind C synthesis."""
+    """Write the file, and let the vendor's script copy it into its own project behind C synthesis.
+
+    Raises:
+        ToolFailed: hls4ml wrote a script of another form than the one that is known.
+    """
     artifact.write_json(folder / FILE, made_from(digest, target))
     script = folder / "build_prj.tcl"
     text = script.read_text("utf-8")
     if text.count("    csynth_design\n") != 1:
-        raise ValueError("hls4ml's build_prj.tcl has another form than the one that is known")
+        raise ToolFailed(f"hls4ml wrote {script.name} without one csynth_design: install the version that is pinned")
     copied = f"    csynth_design\n    file copy -force {FILE} ${{project_name}}_prj/{FILE}\n"
     script.write_text(text.replace("    csynth_design\n", copied), "utf-8")

@@ -75,3 +75,6 @@ ABOUT = (
     "ends with an error at the first event that differs.",
 )
 """What both benches say of themselves."""
+
+EVENT = "tb_clock - (TB_LATENCY - 1)"
+"""The number of the event whose answer stands at the outputs, in either language."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from trigger_ml.backends.rtl.design import Design
 from trigger_ml.backends.rtl.ports import Port
-from trigger_ml.backends.rtl.testbench import ABOUT
-
-EVENT = "tb_clock - (TB_LATENCY - 1)"
-"""The number of the event whose answer stands at the outputs."""
+from trigger_ml.backends.rtl.testbench import ABOUT, EVENT
 
 
 def verilog_bench(plan: Design) -> str:
